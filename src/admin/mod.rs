@@ -1,0 +1,1 @@
+//! HTTP API and control socket of a running engine.

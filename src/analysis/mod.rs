@@ -1,0 +1,1 @@
+//! Circular buffers, sketches, detectors: plain algorithms that know neither messages nor Lua.

@@ -1,0 +1,1 @@
+//! What analyses messages while they flow.

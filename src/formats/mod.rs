@@ -1,0 +1,1 @@
+//! Wire formats that inputs, decoders, encoders and outputs share.

@@ -1,0 +1,1 @@
+//! The log that everything is appended to.

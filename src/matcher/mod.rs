@@ -1,0 +1,1 @@
+//! The match language: parse, compile, index.

@@ -1,0 +1,98 @@
+//! Names for messages: random UUIDs, version 4 (RFC 9562).
+
+use std::hash::BuildHasher;
+use std::hash::Hasher;
+
+/// Makes random UUIDs; one for each thread that makes messages.
+///
+/// The generator is xoshiro256++ (Blackman and Vigna 2019), seeded from the system's randomness. A
+/// UUID is a name, not a secret.
+#[derive(Debug)]
+pub struct Uuids {
+    state: [u64; 4],
+}
+
+impl Default for Uuids {
+    fn default() -> Uuids {
+        let mut state = [0; 4];
+        for word in &mut state {
+            *word = std::hash::RandomState::new().build_hasher().finish() | 1;
+        }
+        Uuids { state }
+    }
+}
+
+impl Uuids {
+    /// A generator that always makes the same names, for what must be repeatable.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Uuids {
+        // SplitMix64 spreads the seed, as the authors of xoshiro recommend.
+        let mut x = seed;
+        let state = [(); 4].map(|()| {
+            x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = x;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        });
+        Uuids { state }
+    }
+
+    fn next(&mut self) -> u64 {
+        let s = &mut self.state;
+        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        result
+    }
+
+    /// A new UUID.
+    pub fn make(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next().to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.next().to_ne_bytes());
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        bytes
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The text form `8-4-4-4-12` of a UUID; `None` unless it has 16 bytes.
+#[must_use]
+pub fn text(uuid: &[u8]) -> Option<[u8; 36]> {
+    let uuid: &[u8; 16] = uuid.try_into().ok()?;
+    let mut out = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in uuid.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        out[at] = HEX[usize::from(byte >> 4)];
+        out[at + 1] = HEX[usize::from(byte & 15)];
+        at += 2;
+    }
+    Some(out)
+}
+
+/// Reads the text form of a UUID, with or without hyphens.
+#[must_use]
+pub fn parse(text: &[u8]) -> Option<[u8; 16]> {
+    let mut out = [0; 16];
+    let mut digits = 0;
+    for &byte in text {
+        if byte == b'-' && matches!(digits, 8 | 12 | 16 | 20) {
+            continue;
+        }
+        let digit = u8::try_from(char::from(byte).to_digit(16)?).ok()?;
+        *out.get_mut(digits / 2)? |= if digits % 2 == 0 { digit << 4 } else { digit };
+        digits += 1;
+    }
+    (digits == 32).then_some(out)
+}

@@ -1,0 +1,1 @@
+//! Sockets, TLS, HTTP client and server as all plugins use them.

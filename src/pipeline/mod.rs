@@ -1,0 +1,1 @@
+//! Builds, runs, reloads and stops what a configuration describes.

@@ -1,0 +1,1 @@
+//! The seams between the engine and its plugins.

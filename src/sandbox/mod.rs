@@ -1,0 +1,1 @@
+//! One Lua state: its limits, its API, snapshots and reload.

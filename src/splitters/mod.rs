@@ -1,0 +1,1 @@
+//! How records are cut from a stream of bytes.

@@ -1,0 +1,1 @@
+//! Helpers that know nothing of messages: back-off, sizes, durations, clocks.
