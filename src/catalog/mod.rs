@@ -1,1 +1,19 @@
 //! The list of all families of plugins.
+
+use crate::decoders::DECODERS;
+use crate::encoders::ENCODERS;
+use crate::filters::FILTERS;
+use crate::inputs::INPUTS;
+use crate::outputs::OUTPUTS;
+use crate::plugin::Catalog;
+use crate::splitters::SPLITTERS;
+
+/// Every kind of plugin there is.
+pub const CATALOG: Catalog = Catalog {
+    inputs: INPUTS,
+    splitters: SPLITTERS,
+    decoders: DECODERS,
+    filters: FILTERS,
+    encoders: ENCODERS,
+    outputs: OUTPUTS,
+};

@@ -1,1 +1,7 @@
 //! What analyses messages while they flow.
+
+use crate::plugin::Filter;
+use crate::plugin::Kind;
+
+/// The kinds of this family, one row each.
+pub const FILTERS: &[Kind<dyn Filter>] = &[];

@@ -1,0 +1,151 @@
+//! The seam of filters: what analyses messages while they flow.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Engine;
+use crate::message::Batch;
+
+/// A filter as configured.
+pub trait Filter: Send + Sync {
+    /// Gives what analyses, on the thread that will own it.
+    ///
+    /// # Errors
+    /// When the settings cannot work: a script that does not load, a limit out of range.
+    fn start(&self, cx: &FilterContext<'_>) -> anyhow::Result<Box<dyn Filtering>>;
+
+    /// The files it is made of, besides its section; a change to one is a new version of the
+    /// filter.
+    fn files(&self, _engine: &Engine) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// What of its files matters, as bytes that differ when they differ; `None` where there are none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn version(&self, _engine: &Engine) -> anyhow::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether state is kept over restarts.
+    fn keeps_state(&self) -> bool {
+        true
+    }
+}
+
+/// What a filter is lent when it starts.
+pub struct FilterContext<'a> {
+    /// The name of its section.
+    pub name: &'a str,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Time between two ticks; zero is never.
+    pub ticker_interval: Duration,
+}
+
+/// One round of work, and where its results go.
+pub struct FilterCall<'a> {
+    /// The number of the entry in the journal.
+    pub entry: u64,
+    /// When the entry was appended, in nanoseconds since the epoch: the filter's clock.
+    pub time: i64,
+    /// Engine time of the entry, in nanoseconds; never goes back.
+    pub engine_time: u64,
+    /// Where injected messages go.
+    pub out: &'a mut Batch,
+    /// Called for each message that is set aside.
+    pub on_failure: &'a mut dyn FnMut(Failure),
+}
+
+/// A message that a filter could not process; it goes on with the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Index of the message in its batch; `None` when a timer failed.
+    pub message: Option<u16>,
+    /// What went wrong, with the traceback where there is one.
+    pub reason: String,
+}
+
+/// Why a filter did not get to the end of its round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A limit ended the call for message number `message` (`None`: a timer). What it did is not
+    /// reproducible: the filter is to be set back to its snapshot.
+    Limit {
+        /// Index of the message in its batch.
+        message: Option<u16>,
+        /// Which limit, in words.
+        reason: String,
+    },
+    /// The filter ended itself for good.
+    Ended {
+        /// What it says why.
+        reason: String,
+    },
+}
+
+/// What a filter costs and holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in use.
+    pub memory: u64,
+    /// The most bytes ever in use.
+    pub max_memory: u64,
+    /// The most bytes a call has put out.
+    pub max_output: u64,
+    /// CPU time of all calls, in nanoseconds.
+    pub cpu: u64,
+}
+
+/// Analyses messages, on one thread.
+pub trait Filtering {
+    /// Works through the messages of `batch` whose indices are in `matched`, in that order.
+    /// Messages injected by one call stay together.
+    ///
+    /// # Errors
+    /// When a limit was reached or the filter ended itself; what came before the failing message
+    /// is done and counts.
+    fn process(
+        &mut self,
+        batch: &Batch,
+        matched: &[u16],
+        call: &mut FilterCall<'_>,
+    ) -> Result<(), Stop>;
+
+    /// Does what is due every `ticker_interval`.
+    ///
+    /// # Errors
+    /// As [`Filtering::process`].
+    fn timer(&mut self, _call: &mut FilterCall<'_>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    /// The last timer before a clean stop, where the filter asks for one.
+    ///
+    /// # Errors
+    /// As [`Filtering::process`].
+    fn shut_down(&mut self, _call: &mut FilterCall<'_>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    /// The state, to go on from; `None` where there is none to keep.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>>;
+
+    /// Takes a state over, before the first call. Returns the names of what was not kept.
+    ///
+    /// # Errors
+    /// When the state is not one of this filter.
+    fn restore(&mut self, state: &[u8]) -> anyhow::Result<Vec<String>>;
+
+    /// Allows calls more time than the limit says, for a replay; 1 is the limit itself.
+    fn widen(&mut self, _factor: u32) {}
+
+    /// What the filter costs.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+}

@@ -1,0 +1,188 @@
+//! The seam of inputs: where messages come from.
+//!
+//! An input reads bytes and hands them to a [`Stream`]; splitting and decoding happen on a decode
+//! thread behind it, with the splitter and decoder of its section. A stream keeps the order of what
+//! it is given and makes the input wait when the engine cannot take more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::Engine;
+use super::filter::Filter;
+use super::record::Origin;
+use crate::message::Batch;
+use crate::message::Source;
+use crate::message::SourcePosition;
+
+/// An input.
+#[async_trait]
+pub trait Input: Send + Sync {
+    /// Reads until there is no more, or until [`InputContext::stopping`] says so.
+    ///
+    /// # Errors
+    /// When it cannot go on; the pipeline starts it again after a pause.
+    async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()>;
+
+    /// Tells whether it ends by itself, as the reader of a file does under `--until-done`.
+    fn ends(&self) -> bool {
+        false
+    }
+
+    /// The matcher and the filter that it is in truth, for one that only hears what is in the
+    /// journal.
+    fn as_filter(&self) -> Option<(String, Box<dyn Filter>)> {
+        None
+    }
+}
+
+/// Resolves when the input has to end.
+pub type Stopping = tokio_util::sync::CancellationToken;
+
+/// What an input is lent.
+#[derive(Clone)]
+pub struct InputContext {
+    /// The name of its section.
+    pub name: Arc<str>,
+    /// The engine.
+    pub engine: Engine,
+    /// Time between two ticks; zero is never.
+    pub ticker_interval: Duration,
+    /// Says when to end.
+    pub stopping: Stopping,
+    /// Whether to end when all there is has been read (`--until-done`).
+    pub until_done: bool,
+    /// Where streams and positions come from.
+    pub lender: Arc<dyn Lender>,
+}
+
+impl InputContext {
+    /// Opens a stream. With a `source` its positions are kept in the journal.
+    ///
+    /// # Errors
+    /// When the splitter or the decoder does not start.
+    pub async fn stream(&self, origin: Origin, source: Option<Source>) -> anyhow::Result<Stream> {
+        Ok(Stream { delivery: self.lender.open(origin, source).await? })
+    }
+
+    /// An origin with the type `message_type`, this input's name as logger, the hostname and pid.
+    pub fn origin(&self, message_type: &str) -> Origin {
+        let mut origin = Origin::default();
+        origin.message_type = message_type.as_bytes().to_vec();
+        origin.logger = self.name.as_bytes().to_vec();
+        origin.hostname = self.engine.hostname.as_bytes().to_vec();
+        origin.pid = Some(self.engine.pid);
+        origin
+    }
+
+    /// The name of a source of this input: its own name, a colon and `part`.
+    pub fn source(&self, part: &str) -> Source {
+        Source::from(format!("{}:{part}", self.name))
+    }
+
+    /// How far a source had been read when the engine last ran.
+    pub fn last_position(&self, source: &Source) -> Option<SourcePosition> {
+        self.lender.last_position(source)
+    }
+
+    /// The positions of all sources whose name begins with this input's name and a colon.
+    pub fn last_positions(&self) -> Vec<(Source, SourcePosition)> {
+        self.lender.last_positions(&format!("{}:", self.name))
+    }
+}
+
+/// What the engine lends inputs.
+#[async_trait]
+pub trait Lender: Send + Sync {
+    /// Opens a stream for the input that the lender belongs to.
+    async fn open(
+        &self,
+        origin: Origin,
+        source: Option<Source>,
+    ) -> anyhow::Result<Box<dyn Delivery>>;
+
+    /// How far a source had been read.
+    fn last_position(&self, source: &Source) -> Option<SourcePosition>;
+
+    /// The positions of all sources whose name begins with `prefix`.
+    fn last_positions(&self, prefix: &str) -> Vec<(Source, SourcePosition)>;
+}
+
+/// The engine's side of a stream.
+#[async_trait]
+pub trait Delivery: Send {
+    /// See [`Stream::at`].
+    async fn at(&mut self, position: SourcePosition) -> anyhow::Result<()>;
+    /// See [`Stream::bytes`].
+    async fn bytes(&mut self, bytes: Bytes) -> anyhow::Result<()>;
+    /// See [`Stream::whole`].
+    async fn whole(&mut self, bytes: Bytes, origin: Option<Arc<Origin>>) -> anyhow::Result<()>;
+    /// See [`Stream::messages`].
+    async fn messages(&mut self, batch: Batch) -> anyhow::Result<()>;
+    /// See [`Stream::end`].
+    async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()>;
+    /// See [`Stream::durable`].
+    async fn durable(&mut self) -> anyhow::Result<()>;
+}
+
+/// A stream of bytes on its way to the splitter, the decoder and the journal.
+///
+/// Every call waits while the engine is full and fails when it stops.
+pub struct Stream {
+    delivery: Box<dyn Delivery>,
+}
+
+impl Stream {
+    /// Says where in the source the next byte lies. Each record that ends moves the position by the
+    /// bytes it took; what is left of a record from before is dropped.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn at(&mut self, position: SourcePosition) -> anyhow::Result<()> {
+        self.delivery.at(position).await
+    }
+
+    /// Hands over the next bytes, best 64 KiB at a time.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn bytes(&mut self, bytes: Bytes) -> anyhow::Result<()> {
+        self.delivery.bytes(bytes).await
+    }
+
+    /// Hands over something whole, a datagram or the body of a request: it is split by itself and
+    /// its end is the end of a record. `origin` counts for it alone.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn whole(&mut self, bytes: Bytes, origin: Option<Arc<Origin>>) -> anyhow::Result<()> {
+        self.delivery.whole(bytes, origin).await
+    }
+
+    /// Hands over messages that need neither splitter nor decoder.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn messages(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.delivery.messages(batch).await
+    }
+
+    /// Says that the bytes end here. What is left of a record is delivered when `keep_incomplete`
+    /// or the section asks for it, and dropped and counted otherwise.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()> {
+        self.delivery.end(keep_incomplete).await
+    }
+
+    /// Waits until all that was handed over is in the journal and synced: it may be acknowledged.
+    ///
+    /// # Errors
+    /// When the engine stops before.
+    pub async fn durable(&mut self) -> anyhow::Result<()> {
+        self.delivery.durable().await
+    }
+}

@@ -1,0 +1,144 @@
+//! The seam of outputs: where messages go.
+//!
+//! The pipeline reads, matches and encodes; an output gets loads of encoded records and says what
+//! became of them. It holds no retry loop and no cursor: a failure says whether to try again, and
+//! the cursor moves over a load only when it is [`Sent::Done`] or flushed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Engine;
+use super::encoder::Encoded;
+use crate::message::Batch;
+
+/// An output.
+#[async_trait]
+pub trait Output: Send {
+    /// Gets ready: opens, binds, connects. Called again after a failure.
+    ///
+    /// # Errors
+    /// When it cannot; a place that may come back is a [`Failure::Retry`].
+    async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure>;
+
+    /// Sends the records of `load` from [`Load::first`] on. After a retry the same load comes
+    /// again, from where [`Load::advance`] has moved it.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure>;
+
+    /// Makes certain all that was only held: called every [`Output::flush_interval`] and before a
+    /// stop.
+    ///
+    /// # Errors
+    /// After a retry the held loads are sent again.
+    async fn flush(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// How long what is held may wait.
+    fn flush_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does what is due every `ticker_interval`.
+    async fn tick(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Opens anew what someone else has moved away; SIGHUP asks for it.
+    ///
+    /// # Errors
+    /// As [`Output::open`].
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Ends in good order.
+    async fn close(&mut self) {}
+}
+
+/// What an output is lent.
+#[derive(Clone, Debug)]
+pub struct OutputContext {
+    /// The name of its section.
+    pub name: Arc<str>,
+    /// The engine.
+    pub engine: Engine,
+    /// Whether records come framed.
+    pub is_framed: bool,
+    /// Whether the encoder gives Heka messages.
+    pub has_messages: bool,
+}
+
+/// What became of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is where it belongs: the cursor may move over it.
+    Done,
+    /// It is taken but not certain before the next flush.
+    Held,
+}
+
+/// Why a load was not sent.
+#[derive(Debug)]
+pub enum Failure {
+    /// It may work later: the output is opened again after a pause and gets the load again.
+    Retry(anyhow::Error),
+    /// The record at [`Load::first`] is not wanted: it is counted, reported and passed over, and
+    /// the rest comes again.
+    Reject(anyhow::Error),
+    /// Nothing will ever work: the output ends.
+    Stop(anyhow::Error),
+}
+
+/// Encoded records on their way.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// The records, framed where that was asked for.
+    pub encoded: Encoded,
+    /// For each record the message it was made from, for outputs that look at it.
+    pub messages: Vec<(Arc<dyn Carried>, u16)>,
+    first: usize,
+}
+
+/// What keeps the batch of a message alive.
+pub trait Carried: Send + Sync + std::fmt::Debug {
+    /// The batch.
+    fn batch(&self) -> &Batch;
+}
+
+impl Load {
+    /// A load of these records.
+    pub fn new(encoded: Encoded) -> Load {
+        Load { encoded, messages: Vec::new(), first: 0 }
+    }
+
+    /// The first record that has not been sent.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Says that `records` more have been sent.
+    pub fn advance(&mut self, records: usize) {
+        self.first = (self.first + records).min(self.encoded.len());
+    }
+
+    /// The bytes of all records that have not been sent.
+    pub fn rest(&self) -> &[u8] {
+        &self.encoded.bytes[self.encoded.start(self.first)..]
+    }
+
+    /// The records that have not been sent.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (self.first..self.encoded.len()).map(|index| self.encoded.record(index))
+    }
+
+    /// The message behind the record at `index`, where the output asked for messages.
+    pub fn message(&self, index: usize) -> Option<crate::message::Message<'_>> {
+        let (carried, at) = self.messages.get(index)?;
+        Some(carried.batch().message(usize::from(*at)))
+    }
+}
