@@ -1,1 +1,5 @@
-//! Helpers that know nothing of messages: back-off, sizes, durations, clocks.
+//! Helpers that know nothing of messages: durations, sizes, clocks.
+
+pub mod clock;
+pub mod duration;
+pub mod size;
