@@ -1,0 +1,18 @@
+//! Drives the built engine from outside, and checks the rules of the house.
+//!
+//! One binary for all of it, so that linking is paid once. A test that needs a server which is not
+//! there shows as ignored, with the name of the program; where `HEKA_REQUIRE_SERVERS=1` is set, it
+//! fails instead.
+
+mod suite;
+mod tidy;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = [tidy::trials()].into_iter().flatten().collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
