@@ -14,7 +14,8 @@ pub trait Encoder: Send + Sync {
     /// When the settings cannot work: a script that does not load.
     fn start(&self, cx: &EncoderContext<'_>) -> anyhow::Result<Box<dyn Encoding>>;
 
-    /// Whether what it gives are Heka messages, which outputs frame unless told otherwise.
+    /// Whether it gives each message as it is, encoded as in its batch; outputs frame those unless
+    /// told otherwise.
     fn gives_messages(&self) -> bool {
         false
     }

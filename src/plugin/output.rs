@@ -76,7 +76,7 @@ pub struct OutputContext {
 /// What became of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It is where it belongs: the cursor may move over it.
+    /// It is where it belongs, and so is all that was held before it: the cursor may move over it.
     Done,
     /// It is taken but not certain before the next flush.
     Held,
