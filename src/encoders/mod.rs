@@ -3,5 +3,9 @@
 use crate::plugin::Encoder;
 use crate::plugin::Kind;
 
+mod payload;
+mod protobuf;
+
 /// The kinds of this family, one row each.
-pub const ENCODERS: &[Kind<dyn Encoder>] = &[];
+pub const ENCODERS: &[Kind<dyn Encoder>] =
+    &[Kind::encoder::<payload::PayloadEncoder>(), Kind::encoder::<protobuf::ProtobufEncoder>()];
