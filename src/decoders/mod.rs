@@ -1,7 +1,11 @@
 //! How a record becomes messages.
 
+mod protobuf;
+
 use crate::plugin::Decoder;
 use crate::plugin::Kind;
 
+use protobuf::ProtobufDecoder;
+
 /// The kinds of this family, one row each.
-pub const DECODERS: &[Kind<dyn Decoder>] = &[];
+pub const DECODERS: &[Kind<dyn Decoder>] = &[Kind::decoder::<ProtobufDecoder>()];

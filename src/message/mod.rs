@@ -11,6 +11,7 @@
 //! - [`Draft`]: a message that is still being changed, for decoders and encoders;
 //! - [`Source`], [`SourcePosition`]: what a position belongs to, and the position;
 //! - [`frame`]: Heka's stream framing, as every message in a batch has it;
+//! - [`sign`]: signatures of framed messages;
 //! - [`Uuids`]: random names for messages.
 
 mod batch;
@@ -19,6 +20,7 @@ mod draft;
 mod field;
 pub mod frame;
 mod header;
+pub mod sign;
 mod source;
 mod uuid;
 mod view;
