@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod duration;
+pub mod host;
+pub mod nearest;
+pub mod secret;
 pub mod size;
 pub mod strftime;

@@ -1,0 +1,84 @@
+//! What one section says of another: a decoder, a splitter or an encoder that it names.
+
+use toml::Spanned;
+
+use super::Common;
+use super::Family;
+use super::Problem;
+use super::Section;
+use crate::stdx::nearest::nearest;
+
+/// Plugins that are there without a section of their own, under the names of their kinds.
+pub const BUILT_IN: &[&str] = &[
+    "ProtobufDecoder",
+    "ProtobufEncoder",
+    "PayloadEncoder",
+    "TokenSplitter",
+    "HekaFramingSplitter",
+    "NullSplitter",
+];
+
+/// Reports every reference that leads nowhere or to the wrong family. `names` are those of all
+/// sections, also of the ones that could not be read.
+pub(super) fn references(sections: &[Section], names: &[String], problems: &mut Vec<Problem>) {
+    for section in sections {
+        let references = match &section.common {
+            Common::Input(common) => {
+                [(&common.decoder, Family::Decoder), (&common.splitter, Family::Splitter)].to_vec()
+            }
+            Common::Output(_, common) => vec![(&common.encoder, Family::Encoder)],
+            _ => continue,
+        };
+        for (reference, family) in references {
+            if let Some(name) = reference {
+                problems.extend(reference_to(section, name, family, (sections, names)));
+            }
+        }
+    }
+}
+
+fn reference_to(
+    section: &Section,
+    reference: &Spanned<String>,
+    family: Family,
+    (sections, names): (&[Section], &[String]),
+) -> Option<Problem> {
+    let name = reference.get_ref().as_str();
+    let place = section.settings.place_of(reference);
+    if let Some(target) = sections.iter().find(|section| section.name == name) {
+        if target.family == family {
+            return None;
+        }
+        let message =
+            format!("`{name}` is {}, not {}", target.family.a_member(), family.a_member());
+        return Some(
+            Problem::error(message).at(&place).at_labelled(&target.place, "described here"),
+        );
+    }
+    if names.iter().any(|other| other == name) {
+        // That section has mistakes of its own, reported where they are.
+        return None;
+    }
+    if BUILT_IN.contains(&name) {
+        if Family::of(name) == Some(family) {
+            return None;
+        }
+        let message = format!("`{name}` is not {}", family.a_member());
+        return Some(Problem::error(message).at(&place));
+    }
+    let problem = Problem::error(format!("there is no {family} `{name}`")).at(&place);
+    if name == "PatternGroupingSplitter" {
+        return Some(problem.help(
+            "it needs a section, [PatternGroupingSplitter], that says what its `grouping` is",
+        ));
+    }
+    let known = sections
+        .iter()
+        .filter(|section| section.family == family)
+        .map(|section| section.name.as_str())
+        .chain(BUILT_IN.iter().copied().filter(|name| Family::of(name) == Some(family)));
+    Some(match nearest(name, known) {
+        Some(word) => problem.help(format!("did you mean `{word}`?")),
+        None => problem.help(format!("it is the name of a section, [{name}], that describes it")),
+    })
+}

@@ -1,0 +1,105 @@
+//! Which kind of plugin a section describes, and what to say when there is no such kind.
+
+use super::Family;
+use super::Place;
+use super::Problem;
+use super::Surroundings;
+use super::section::Draft;
+use super::wording::list;
+use crate::stdx::nearest::nearest;
+
+/// Finds a section's kind, where it is named, and its family. Reports into `problems`; none if there
+/// is no such kind.
+pub(super) fn find(
+    draft: &Draft<'_>,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<(String, Place, Family)> {
+    let (kind, place, is_written) = match draft.table.get("type") {
+        None => (draft.name.to_owned(), draft.place.clone(), false),
+        Some(value) => {
+            let place = Place::new(draft.place.file(), value.span());
+            let Some(kind) = value.get_ref().as_str() else {
+                let message = format!(
+                    "`type` is the name of a kind such as \"TcpInput\", not {}",
+                    value.get_ref().type_str()
+                );
+                problems.push(Problem::error(message).at(&place));
+                return None;
+            };
+            (kind.to_owned(), place, true)
+        }
+    };
+    let family = Family::of(&kind);
+    if let Some(family) = family
+        && (surroundings.kinds)(family).contains(&kind.as_str())
+    {
+        return Some((kind, place, family));
+    }
+    problems.push(no_such_kind(&kind, family, is_written, surroundings).at(&place));
+    None
+}
+
+fn no_such_kind(
+    kind: &str,
+    family: Option<Family>,
+    is_written: bool,
+    surroundings: &Surroundings<'_>,
+) -> Problem {
+    if let Some(help) = replacement(kind) {
+        return Problem::error(format!("there is no `{kind}` yet")).help(help);
+    }
+    let all: Vec<&str> = Family::ALL.into_iter().flat_map(surroundings.kinds).collect();
+    if let Some(word) = nearest(kind, all.iter().copied()) {
+        return Problem::error(format!("there is no kind `{kind}`"))
+            .help(format!("did you mean `{word}`?"));
+    }
+    if let Some(family) = family {
+        let mut kinds = (surroundings.kinds)(family);
+        kinds.sort_unstable();
+        return Problem::error(format!("there is no kind `{kind}`"))
+            .help(format!("the {family}s there are: {}", list(&kinds, "and")));
+    }
+    if is_written {
+        return Problem::error(format!("`{kind}` is of no family"))
+            .help("a kind ends in Input, Splitter, Decoder, Filter, Encoder or Output");
+    }
+    Problem::error(format!("the section `{kind}` has no `type`"))
+        .help("only a section that is named after its kind, as [TcpInput] is, needs none")
+}
+
+/// Returns what to do in place of a kind that Heka had and that does not exist yet.
+pub fn replacement(kind: &str) -> Option<&'static str> {
+    const LATER: &str = "it comes with a later release";
+    Some(match kind {
+        "AMQPInput" | "AMQPOutput" | "KafkaInput" | "KafkaOutput" => LATER,
+        "DockerEventInput" | "DockerLogInput" | "DockerStatsInput" => {
+            "it comes with a later release; until then LogstreamerInput reads the log files of \
+             containers"
+        }
+        "HttpInput" => {
+            "it comes with a later release; until then ProcessInput can run `curl` on a ticker"
+        }
+        "StatsdInput" => "it comes with a later release; StatFilter counts what messages say",
+        "ProcessDirectoryInput" => {
+            "write a ProcessInput for each program: the configuration is reloaded while it runs"
+        }
+        "SandboxInput" | "SandboxOutput" | "SandboxManagerFilter" => LATER,
+        "LogfileInput" | "LogfileDirectoryManagerInput" => "use LogstreamerInput",
+        "GeoIpDecoder" | "PayloadXmlDecoder" => LATER,
+        "StatsToFieldsDecoder" => {
+            "it comes with a later release; StatAccumInput gives fields with \
+             `emit_in_fields = true`"
+        }
+        "ESJsonEncoder" | "ESLogstashV0Encoder" => {
+            "it comes with a later release; JsonEncoder writes a message as a line of JSON"
+        }
+        "ElasticSearchOutput" => "it comes with a later release; HttpOutput can send to an index",
+        "DashboardOutput" => "it comes with a later release; `heka run` shows what is flowing",
+        "IrcOutput" | "NagiosOutput" | "SmtpOutput" => {
+            "it comes with a later release; HttpOutput can send alerts to a web hook"
+        }
+        "WhisperOutput" => "use CarbonOutput, and let Graphite store the figures",
+        _ => return None,
+    })
+}
