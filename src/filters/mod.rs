@@ -3,5 +3,9 @@
 use crate::plugin::Filter;
 use crate::plugin::Kind;
 
+mod counter;
+#[cfg(test)]
+mod testing;
+
 /// The kinds of this family, one row each.
-pub const FILTERS: &[Kind<dyn Filter>] = &[];
+pub const FILTERS: &[Kind<dyn Filter>] = &[Kind::filter::<counter::CounterFilter>()];

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::message::Batch;
+use crate::message::Builder;
+use crate::message::Uuids;
 
 /// A filter as configured.
 pub trait Filter: Send + Sync {
@@ -57,6 +59,32 @@ pub struct FilterCall<'a> {
     /// Called for each message that is set aside.
     pub on_failure: &'a mut dyn FnMut(Failure),
 }
+
+impl FilterCall<'_> {
+    /// Begins a message to inject: its time is the entry's, and its name follows from the filter,
+    /// the entry and how many messages came before, so that a replay gives the same.
+    pub fn begin(&mut self, filter: &str, message_type: &str, engine: &Engine) -> Builder<'_> {
+        let count = self.out.len() as u64;
+        let mut seed = FNV_OFFSET;
+        let numbers = self.entry.to_le_bytes().into_iter().chain(count.to_le_bytes());
+        for byte in filter.bytes().chain(numbers) {
+            seed = (seed ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+        }
+        let mut message = self.out.begin();
+        message
+            .uuid(&Uuids::seeded(seed).make())
+            .timestamp(self.time)
+            .message_type(message_type.as_bytes())
+            .logger(filter.as_bytes())
+            .pid(engine.pid)
+            .hostname(engine.hostname.as_bytes());
+        message
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll and Vo).
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// A message that a filter could not process; it goes on with the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
