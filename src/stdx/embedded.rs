@@ -136,10 +136,7 @@ pub fn find_script(filename: &Path, share_dir: &Path) -> Result<Found, NotFound>
     };
     let ours = our_name(relative);
     let names = [Some(relative.to_owned()), ours.clone().filter(|ours| ours != relative)];
-    let folders = [share_dir, Path::new("")];
-    for folder in
-        folders.into_iter().filter(|folder| *folder == Path::new("") || folder.is_absolute())
-    {
+    for folder in [share_dir, Path::new("")] {
         for name in names.iter().flatten() {
             let path = folder.join(name);
             if path.is_file() {

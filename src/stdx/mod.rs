@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod duration;
+pub mod embedded;
 pub mod host;
 pub mod nearest;
 pub mod secret;
