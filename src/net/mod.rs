@@ -1,1 +1,71 @@
 //! Sockets, TLS, HTTP client and server as all plugins use them.
+//!
+//! Stream sockets: an [`Address`] says where, a [`Listener`] or a [`Connector`] gives a [`Stream`],
+//! which is plain or under TLS. Datagrams: [`datagram`]. HTTP: [`http`]. All of it is bounded: the
+//! connections of a listener, the time a connection may take, the size of a body.
+
+pub mod datagram;
+pub mod http;
+pub mod tls;
+
+mod accept;
+mod address;
+mod connect;
+mod stream;
+
+pub use accept::Listener;
+pub use accept::Options as ListenOptions;
+pub use address::Address;
+pub use address::DatagramNet;
+pub use address::StreamNet;
+pub use connect::Connector;
+pub use stream::Peer;
+pub use stream::Stream;
+pub use tls::Tls;
+
+/// What went wrong with a socket.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be read.
+    #[error("`{address}` is no address for {net}, expected {expected}")]
+    Address {
+        /// What was written.
+        address: String,
+        /// The net it was written for.
+        net: &'static str,
+        /// What it should look like.
+        expected: &'static str,
+    },
+    /// A name has no address of the family that was asked for.
+    #[error("cannot resolve `{0}` for {1}")]
+    Resolve(String, &'static str),
+    /// The system said no.
+    #[error("cannot {what} {address}")]
+    Socket {
+        /// What was tried.
+        what: &'static str,
+        /// On which address.
+        address: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// It took too long.
+    #[error("no connection to {0} within {1:?}")]
+    Timeout(String, std::time::Duration),
+    /// TLS settings that do not work.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The HTTP client cannot be built.
+    #[error("cannot build the http client")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Error {
+    fn socket(
+        what: &'static str,
+        address: &impl std::fmt::Display,
+    ) -> impl FnOnce(std::io::Error) -> Error {
+        let address = address.to_string();
+        move |source| Error::Socket { what, address, source }
+    }
+}

@@ -1,0 +1,155 @@
+//! HTTP/1.1: a server on a [`Listener`], and the client that plugins share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::service::TowerToHyperService;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Error;
+use super::Listener;
+use super::Peer;
+use super::Stream;
+use super::Tls;
+use super::accept::Accepted;
+
+/// How long a client may take over the head of a request.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long open requests may take when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves `router` on `listener` until `stopping` says so; open requests get 5 s to end. Each
+/// request carries the [`Peer`] among its extensions.
+///
+/// # Errors
+/// When the socket that listens is broken.
+pub async fn serve(
+    listener: Listener,
+    router: Router,
+    stopping: CancellationToken,
+) -> Result<(), Error> {
+    let connections = TaskTracker::new();
+    let result = loop {
+        let accepted = tokio::select! {
+            () = stopping.cancelled() => break Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => {
+                let router = router.clone();
+                connections.spawn(connection(accepted, router, stopping.clone()));
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    drop(listener);
+    connections.close();
+    let _ = tokio::time::timeout(GRACE, connections.wait()).await;
+    result
+}
+
+async fn connection(accepted: Accepted, router: Router, stopping: CancellationToken) {
+    let peer = accepted.peer();
+    let shaken = tokio::select! {
+        () = stopping.cancelled() => return,
+        shaken = accepted.shake_hands() => shaken,
+    };
+    match shaken {
+        Ok((stream, permit)) => {
+            if let Err(error) = speak(stream, peer, router, stopping).await {
+                tracing::debug!(%peer, %error, "http connection ended");
+            }
+            drop(permit);
+        }
+        Err(error) => tracing::debug!(%peer, %error, "http connection refused"),
+    }
+}
+
+async fn speak(
+    stream: Stream,
+    peer: Peer,
+    router: Router,
+    stopping: CancellationToken,
+) -> Result<(), hyper::Error> {
+    let service = TowerToHyperService::new(router.layer(axum::Extension(peer)));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    match tokio::time::timeout(GRACE, connection).await {
+        Ok(result) => result,
+        Err(_) => Ok(()),
+    }
+}
+
+/// How the client behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long a request may take in all; `None` sets no limit.
+    pub timeout: Option<Duration>,
+    /// How long connecting may take; 30 s where `None`.
+    pub connect_timeout: Option<Duration>,
+    /// Whether each request has a connection of its own.
+    pub is_one_shot: bool,
+}
+
+/// A client that speaks TLS as `tls` says, follows no proxy of the environment and at most 10
+/// redirects. Without settings it trusts what the system trusts.
+///
+/// # Errors
+/// When the TLS settings do not work.
+pub fn client(tls: Option<&Tls>, options: ClientOptions) -> Result<reqwest::Client, Error> {
+    let config = match tls {
+        Some(tls) => tls.client_by_name()?,
+        None => super::tls::system_client()?,
+    };
+    let mut config = Arc::unwrap_or_clone(config);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .user_agent(concat!("heka/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.connect_timeout.unwrap_or(Duration::from_secs(30)))
+        .pool_max_idle_per_host(if options.is_one_shot { 0 } else { 8 })
+        .no_proxy();
+    if let Some(timeout) = options.timeout {
+        builder = builder.timeout(timeout);
+    }
+    builder.build().map_err(Error::Client)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+    use crate::net::Address;
+    use crate::net::ListenOptions;
+    use crate::net::StreamNet;
+
+    #[tokio::test]
+    async fn client_and_server_talk_and_the_server_stops() {
+        let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
+        let options = ListenOptions { keep_alive: None, max_connections: 2, tls: None };
+        let listener = Listener::bind(&address, options).await.unwrap();
+        let url = format!("http://{}/", listener.local_address().unwrap());
+        let stopping = CancellationToken::new();
+        let peer = |peer: axum::Extension<Peer>| async move { peer.host() };
+        let router = Router::new().route("/", get(peer));
+        let server = tokio::spawn(serve(listener, router, stopping.clone()));
+        let client = client(None, ClientOptions::default()).unwrap();
+        let answer = client.get(&url).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "127.0.0.1");
+        stopping.cancel();
+        server.await.unwrap().unwrap();
+        assert!(client.get(&url).send().await.unwrap_err().is_connect());
+    }
+}

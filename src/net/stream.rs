@@ -1,0 +1,171 @@
+//! A connection: TCP or a Unix socket, plain or under TLS.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio::net::UnixStream;
+
+/// A connection that can be read and written.
+#[derive(Debug)]
+pub struct Stream {
+    transport: Transport,
+    peer: Peer,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    TlsTcp(Box<tokio_rustls::TlsStream<TcpStream>>),
+    TlsUnix(Box<tokio_rustls::TlsStream<UnixStream>>),
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address of the network.
+    Network(SocketAddr),
+    /// A process of this machine.
+    Local,
+}
+
+impl Peer {
+    /// The address without the port; `localhost` for a process of this machine.
+    pub fn host(&self) -> String {
+        match self {
+            Peer::Network(address) => address.ip().to_canonical().to_string(),
+            Peer::Local => "localhost".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Network(address) => address.fmt(f),
+            Peer::Local => f.write_str("a local process"),
+        }
+    }
+}
+
+/// A socket before TLS is spoken on it.
+#[derive(Debug)]
+pub(super) enum Raw {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    pub(super) fn plain(raw: Raw, peer: Peer) -> Stream {
+        let transport = match raw {
+            Raw::Tcp(socket) => Transport::Tcp(socket),
+            Raw::Unix(socket) => Transport::Unix(socket),
+        };
+        Stream { transport, peer }
+    }
+
+    /// Shakes hands as the server.
+    pub(super) async fn accepted(
+        raw: Raw,
+        peer: Peer,
+        tls: std::sync::Arc<rustls::ServerConfig>,
+    ) -> std::io::Result<Stream> {
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls);
+        let transport = match raw {
+            Raw::Tcp(socket) => Transport::TlsTcp(Box::new(acceptor.accept(socket).await?.into())),
+            Raw::Unix(socket) => {
+                Transport::TlsUnix(Box::new(acceptor.accept(socket).await?.into()))
+            }
+        };
+        Ok(Stream { transport, peer })
+    }
+
+    /// Shakes hands as the client.
+    pub(super) async fn connected(
+        raw: Raw,
+        peer: Peer,
+        tls: std::sync::Arc<rustls::ClientConfig>,
+        name: rustls_pki_types::ServerName<'static>,
+    ) -> std::io::Result<Stream> {
+        let connector = tokio_rustls::TlsConnector::from(tls);
+        let transport = match raw {
+            Raw::Tcp(socket) => {
+                Transport::TlsTcp(Box::new(connector.connect(name, socket).await?.into()))
+            }
+            Raw::Unix(socket) => {
+                Transport::TlsUnix(Box::new(connector.connect(name, socket).await?.into()))
+            }
+        };
+        Ok(Stream { transport, peer })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The certificate the other side showed, in DER; `None` where it showed none.
+    pub fn certificate(&self) -> Option<&rustls_pki_types::CertificateDer<'static>> {
+        let certificates = match &self.transport {
+            Transport::TlsTcp(stream) => stream.get_ref().1.peer_certificates(),
+            Transport::TlsUnix(stream) => stream.get_ref().1.peer_certificates(),
+            Transport::Tcp(_) | Transport::Unix(_) => None,
+        };
+        certificates?.first()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        match &mut self.transport {
+            Transport::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::TlsTcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Transport::TlsUnix(socket) => Pin::new(socket).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::TlsTcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::TlsUnix(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.transport {
+            Transport::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::Unix(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::TlsTcp(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::TlsUnix(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.transport {
+            Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::TlsTcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::TlsUnix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
