@@ -1,4 +1,7 @@
-//! One file per subcommand.
+//! The command line: one file per subcommand.
+//!
+//! Exit codes: 0 done; 1 failed at run time; 2 a mistake in usage or configuration; 3 damage found.
+//! Results go to stdout, all else to stderr.
 
 pub mod cat;
 pub mod flood;
@@ -6,6 +9,40 @@ pub mod inject;
 pub mod plugins;
 
 use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Collects logs and metrics, analyses them in Lua filters while they flow, raises alerts, and
+/// delivers everything.
+#[derive(Debug, Parser)]
+#[command(name = "heka", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    Cat(cat::Command),
+    Inject(inject::Command),
+    Flood(flood::Command),
+    Plugins(plugins::Command),
+}
+
+/// Does what the arguments of the process say.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Subcommand::Cat(command) => command.run(),
+        Subcommand::Inject(command) => command.run(),
+        Subcommand::Flood(command) => command.run(),
+        Subcommand::Plugins(command) => command.run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("heka: {error:#}");
+        ExitCode::FAILURE
+    })
+}
 
 /// Writes `text` to stdout; a reader that has gone away is none to complain to.
 fn print(text: &str) -> std::io::Result<()> {

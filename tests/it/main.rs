@@ -4,6 +4,9 @@
 //! there shows as ignored, with the name of the program; where `HEKA_REQUIRE_SERVERS=1` is set, it
 //! fails instead.
 
+mod command_line;
+#[allow(dead_code, reason = "the first test of a running engine is to come")]
+mod harness;
 mod suite;
 mod tidy;
 
@@ -13,6 +16,6 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [tidy::trials()].into_iter().flatten().collect();
+    let trials = [tidy::trials(), command_line::trials()].into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -27,7 +27,6 @@ use crate::metrics::Registry;
 use crate::plugin::EncoderContext;
 use crate::plugin::Encoding;
 use crate::plugin::Engine;
-
 use stream::Damage;
 use stream::Found;
 use stream::Frames;

@@ -1,10 +1,9 @@
 //! The messages of a flood, one after the other.
 
+use super::settings::Settings;
 use crate::message::Batch;
 use crate::message::Uuids;
 use crate::message::frame;
-
-use super::settings::Settings;
 
 /// Bytes that payloads are cut from.
 const POOL: usize = 1 << 20;

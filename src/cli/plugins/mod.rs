@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use crate::catalog::CATALOG;
 use crate::plugin::Defaults;
 use crate::plugin::Kind;
-
 use options::options;
 
 /// Lists the kinds of plugins, or the options of one.

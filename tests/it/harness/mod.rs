@@ -1,0 +1,241 @@
+//! Runs the built `heka` in a folder of its own, and waits for what it should do.
+//!
+//! - [`Place`]: a temporary folder with a configuration; an engine may be started in it again
+//! - [`Engine`]: a running process; what it writes is kept, and may be waited for
+//!
+//! Configurations listen on port 0; [`Engine::address`] says which port it became. Waiting has a
+//! deadline and ends early when the process does. A process is ended by its own id, at the latest
+//! when its [`Engine`] is dropped.
+
+mod output;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use output::Output;
+
+/// How long anything may take. Long, because machines that run tests are busy.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at while the process says nothing.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A folder with a configuration, for one engine at a time.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// A new folder with this configuration; `DIR` in it becomes the folder's path. The engine
+    /// keeps its state there too.
+    pub(crate) fn new(config: &str) -> anyhow::Result<Place> {
+        let place = Place { folder: tempfile::tempdir()? };
+        place.configure(config)?;
+        Ok(place)
+    }
+
+    /// Writes another configuration.
+    pub(crate) fn configure(&self, config: &str) -> anyhow::Result<()> {
+        let folder = self.folder.path().to_string_lossy();
+        let hekad = if config.contains("[hekad]") {
+            String::new()
+        } else {
+            "[hekad]\nbase_dir = \"DIR/state\"\n[hekad.admin]\naddress = \"127.0.0.1:0\"\n\n"
+                .to_owned()
+        };
+        self.write("heka.toml", &(hekad + config).replace("DIR", &folder))
+    }
+
+    /// The path of something in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn write(&self, name: &str, contents: &str) -> anyhow::Result<()> {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        std::fs::write(&path, contents).with_context(|| path.display().to_string())
+    }
+
+    /// What is in a file of the folder; nothing where there is none.
+    pub(crate) fn read(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.path(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Starts `heka run` with the configuration of this place.
+    pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Engine> {
+        let config = self.path("heka.toml");
+        let mut command = self.command(&["run"]);
+        command.arg(config).args(arguments);
+        Engine::start(command, "")
+    }
+
+    /// Runs any subcommand to its end, with this on its stdin.
+    pub(crate) fn heka(&self, arguments: &[&str], stdin: &str) -> anyhow::Result<Finished> {
+        Engine::start(self.command(arguments), stdin)?.finish()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("XDG_STATE_HOME", self.path("state")).env("NO_COLOR", "1");
+        command
+    }
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_heka"))
+}
+
+/// A running process.
+pub(crate) struct Engine {
+    child: Child,
+    output: Output,
+}
+
+/// What a process left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// All it wrote to stdout.
+    pub(crate) stdout: String,
+    /// All it wrote to stderr.
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Fails unless it ended with this exit code.
+    pub(crate) fn expect_code(self, code: i32) -> anyhow::Result<Finished> {
+        anyhow::ensure!(
+            self.status.code() == Some(code),
+            "ended with {}, not {code}; stderr:\n{}\nstdout:\n{}",
+            self.status,
+            self.stderr,
+            self.stdout
+        );
+        Ok(self)
+    }
+}
+
+impl Engine {
+    fn start(mut command: Command, stdin: &str) -> anyhow::Result<Engine> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut input = child.stdin.take().context("stdin is piped")?;
+        let stdin = stdin.to_owned();
+        std::thread::spawn(move || input.write_all(stdin.as_bytes()));
+        let output = Output::of(&mut child)?;
+        Ok(Engine { child, output })
+    }
+
+    /// What it has written to stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.output.stdout()
+    }
+
+    /// What it has written to stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.output.stderr()
+    }
+
+    /// Waits until `condition` gives something.
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut(&Engine) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let started = Instant::now();
+        loop {
+            if let Some(answer) = condition(self) {
+                return Ok(answer);
+            }
+            let ended = self.child.try_wait()?;
+            // What it did last may only now be seen.
+            if let (Some(_), Some(answer)) = (ended, condition(self)) {
+                return Ok(answer);
+            }
+            if ended.is_some() || started.elapsed() > DEADLINE {
+                let state = ended.map_or("still running".to_owned(), |status| status.to_string());
+                anyhow::bail!(
+                    "waited in vain for {what} ({state}); stderr:\n{}\nstdout:\n{}",
+                    self.stderr(),
+                    self.stdout()
+                );
+            }
+            self.output.wait(LOOK);
+        }
+    }
+
+    /// Waits until an input says on which address it listens.
+    pub(crate) fn address(&mut self, plugin: &str) -> anyhow::Result<SocketAddr> {
+        self.wait_for(&format!("{plugin} to listen"), |engine| {
+            let stderr = engine.stderr();
+            let mut lines = stderr.lines().filter(|line| line.contains("listening"));
+            let line = lines.find(|line| line.contains(plugin))?;
+            let words =
+                line.split(|letter: char| letter.is_whitespace() || "=\",{}".contains(letter));
+            words.into_iter().find_map(|word| word.parse().ok())
+        })
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(nix::sys::signal::kill(id, signal)?)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(self) -> anyhow::Result<Finished> {
+        self.signal(Signal::SIGTERM)?;
+        self.finish()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(self) -> anyhow::Result<Finished> {
+        self.signal(Signal::SIGKILL)?;
+        self.finish()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Finished> {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            anyhow::ensure!(
+                started.elapsed() < DEADLINE,
+                "does not end; stderr:\n{}\nstdout:\n{}",
+                self.stderr(),
+                self.stdout()
+            );
+            self.output.wait(LOOK);
+        };
+        self.output.read_to_end();
+        Ok(Finished { status, stdout: self.stdout(), stderr: self.stderr() })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
