@@ -3,9 +3,13 @@
 use crate::plugin::Encoder;
 use crate::plugin::Kind;
 
+mod json;
 mod payload;
 mod protobuf;
 
 /// The kinds of this family, one row each.
-pub const ENCODERS: &[Kind<dyn Encoder>] =
-    &[Kind::encoder::<payload::PayloadEncoder>(), Kind::encoder::<protobuf::ProtobufEncoder>()];
+pub const ENCODERS: &[Kind<dyn Encoder>] = &[
+    Kind::encoder::<json::JsonEncoder>(),
+    Kind::encoder::<payload::PayloadEncoder>(),
+    Kind::encoder::<protobuf::ProtobufEncoder>(),
+];

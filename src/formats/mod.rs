@@ -1,1 +1,3 @@
 //! Wire formats that inputs, decoders, encoders and outputs share.
+
+pub mod json_text;

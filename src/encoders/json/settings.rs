@@ -1,0 +1,78 @@
+//! The keys of the object.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What can be written of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum Key {
+    /// The UUID as text.
+    Uuid,
+    /// The time.
+    Timestamp,
+    /// The kind of message.
+    Type,
+    /// Where it comes from.
+    Logger,
+    /// Syslog severity.
+    Severity,
+    /// The text body.
+    Payload,
+    /// The version of the envelope.
+    EnvVersion,
+    /// The process id.
+    Pid,
+    /// The host it comes from.
+    Hostname,
+    /// All dynamic fields.
+    #[serde(alias = "DynamicFields")]
+    Fields,
+}
+
+impl Key {
+    /// All keys, in the order in which they are written unless told otherwise.
+    pub(super) const ALL: [Key; 10] = [
+        Key::Uuid,
+        Key::Timestamp,
+        Key::Type,
+        Key::Logger,
+        Key::Severity,
+        Key::Payload,
+        Key::EnvVersion,
+        Key::Pid,
+        Key::Hostname,
+        Key::Fields,
+    ];
+
+    /// The key's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Key::Uuid => "Uuid",
+            Key::Timestamp => "Timestamp",
+            Key::Type => "Type",
+            Key::Logger => "Logger",
+            Key::Severity => "Severity",
+            Key::Payload => "Payload",
+            Key::EnvVersion => "EnvVersion",
+            Key::Pid => "Pid",
+            Key::Hostname => "Hostname",
+            Key::Fields => "Fields",
+        }
+    }
+
+    /// The name as it goes into an object behind other keys.
+    pub(super) fn opening(self) -> &'static [u8] {
+        match self {
+            Key::Uuid => b",\"Uuid\":",
+            Key::Timestamp => b",\"Timestamp\":",
+            Key::Type => b",\"Type\":",
+            Key::Logger => b",\"Logger\":",
+            Key::Severity => b",\"Severity\":",
+            Key::Payload => b",\"Payload\":",
+            Key::EnvVersion => b",\"EnvVersion\":",
+            Key::Pid => b",\"Pid\":",
+            Key::Hostname => b",\"Hostname\":",
+            Key::Fields => b",\"Fields\":",
+        }
+    }
+}
