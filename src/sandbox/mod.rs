@@ -1,1 +1,72 @@
 //! One Lua state: its limits, its API, snapshots and reload.
+//!
+//! A [`Sandbox`] is made from a [`Spec`] on the thread that will use it. A filter is given batches
+//! ([`Sandbox::process`]) and ticks ([`Sandbox::timer`]), a decoder drafts, an encoder messages;
+//! each call may use what [`Limits`] says and no more, whatever the script does. What a filter is
+//! can be taken out ([`Sandbox::snapshot`]) and put into another sandbox ([`Sandbox::restore`]).
+//!
+//! In reading order: `spec`, `failure`, `load`, `process`; `context`, which host functions work
+//! on; `api`, one file for each part of what scripts can call; `watchdog`, which holds the limit of
+//! time; `raw`, the Lua C API behind a safe face.
+
+mod api;
+mod context;
+mod failure;
+mod load;
+mod process;
+mod raw;
+mod selector;
+mod spec;
+mod watchdog;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use failure::Error;
+pub use failure::Failure;
+pub use failure::Problem;
+pub use failure::Processed;
+pub use failure::Stop;
+pub use failure::Trouble;
+pub use failure::Usage;
+pub use failure::Which;
+pub use load::check;
+pub use spec::ConfigValue;
+pub use spec::EntryTime;
+pub use spec::Limits;
+pub use spec::ModuleLookup;
+pub use spec::Modules;
+pub use spec::OwnMatcher;
+pub use spec::Role;
+pub use spec::Script;
+pub use spec::Spec;
+
+/// A script in a Lua state of its own.
+#[derive(Debug)]
+pub struct Sandbox {
+    state: raw::State,
+    watch: Arc<watchdog::Watch>,
+    limits: Limits,
+    has_timer: bool,
+}
+
+impl Sandbox {
+    /// Tells whether the script has a `timer_event`.
+    #[must_use]
+    pub fn has_timer(&self) -> bool {
+        self.has_timer
+    }
+
+    /// What the sandbox has used so far.
+    pub fn usage(&mut self) -> Usage {
+        let (memory, max_memory) = (self.state.memory().total(), self.state.memory().peak());
+        Usage { memory, max_memory, ..self.state.cx().usage }
+    }
+
+    /// Does a part of the work of collecting garbage; for when there is nothing else to do.
+    pub fn collect_some(&mut self) {
+        self.state.step_collector(64);
+    }
+}

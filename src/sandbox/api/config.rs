@@ -1,0 +1,56 @@
+//! `read_config`: the values of the section's `config`.
+
+use crate::sandbox::context::Context;
+use crate::sandbox::raw::Answer;
+use crate::sandbox::raw::Args;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Tape;
+use crate::sandbox::spec::ConfigValue;
+
+/// `read_config(name)` → string, number, boolean, table or nil.
+pub(super) fn read_config<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    if args.len() != 1 {
+        return Err("read_config() must have a single argument".into());
+    }
+    let name = args.text(1).ok_or("read_config() takes the name of a value, a string")?;
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    Ok(match cx.setting.config.get(name) {
+        None => Answer::Nil,
+        Some(ConfigValue::Bool(truth)) => Answer::Bool(*truth),
+        Some(ConfigValue::Integer(integer)) => Answer::Number(*integer as f64),
+        Some(ConfigValue::Double(number)) => Answer::Number(*number),
+        Some(ConfigValue::String(text)) => Answer::Text(text.as_bytes()),
+        Some(nested) => {
+            cx.tape.clear();
+            write(&mut cx.tape, nested);
+            Answer::Tape(1)
+        }
+    })
+}
+
+fn write(tape: &mut Tape, value: &ConfigValue) {
+    match value {
+        ConfigValue::Bool(truth) => tape.bool(*truth),
+        ConfigValue::Integer(integer) => tape.number(*integer as f64),
+        ConfigValue::Double(number) => tape.number(*number),
+        ConfigValue::String(text) => tape.text(text.as_bytes()),
+        ConfigValue::Array(items) => {
+            tape.table(items.len(), 0);
+            for (index, item) in items.iter().enumerate() {
+                write(tape, item);
+                tape.item(index + 1);
+            }
+        }
+        ConfigValue::Table(pairs) => {
+            tape.table(0, pairs.len());
+            for (name, value) in pairs {
+                tape.text(name.as_bytes());
+                write(tape, value);
+                tape.pair();
+            }
+        }
+    }
+}

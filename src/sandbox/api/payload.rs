@@ -1,0 +1,69 @@
+//! `add_to_payload` and `inject_payload`: text, gathered and sent.
+
+use super::inject;
+use super::number;
+use crate::sandbox::context::Context;
+use crate::sandbox::raw::Answer;
+use crate::sandbox::raw::Args;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Value;
+
+/// `add_to_payload(...)` appends its arguments to the payload of this call.
+pub(super) fn add_to_payload<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    append(cx, args, 1, "add_to_payload()")?;
+    Ok(Answer::Nothing)
+}
+
+/// `inject_payload([type[, name[, ...]]])` appends the rest of its arguments and sends the payload.
+pub(super) fn inject_payload<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    let text = |index: usize, name: &str, default: &'static [u8]| {
+        if args.is_absent(index) {
+            return Ok(default);
+        }
+        args.text(index)
+            .ok_or_else(|| Complaint::Text(format!("inject_payload() {name} must be a string")))
+    };
+    let payload_type = text(1, "payload_type", b"txt")?;
+    let payload_name = text(2, "payload_name", b"")?;
+    append(cx, args, 3, "inject_payload()")?;
+    inject::payload(cx, payload_type, payload_name)?;
+    Ok(Answer::Nothing)
+}
+
+/// Appends arguments from number `first` on to the payload of the call.
+fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<(), Complaint> {
+    let limit = cx.setting.limits.output;
+    let out = &mut cx.call.payload;
+    for index in first..=args.len() {
+        match args.value(index) {
+            Value::Nil => out.extend_from_slice(b"nil"),
+            Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
+            Value::Number(value) => number::write(out, value),
+            Value::Integer(value) => {
+                out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            }
+            Value::Text(text) => {
+                if text.len() > limit {
+                    return Err("output_limit exceeded".into());
+                }
+                out.extend_from_slice(text);
+            }
+            Value::Object(object) if object.try_borrow().is_ok_and(|object| object.print(out)) => {}
+            other => {
+                let kind = other.kind().name();
+                return Err(format!("{name} unsupported type: {kind}").into());
+            }
+        }
+        if out.len() > limit {
+            return Err("output_limit exceeded".into());
+        }
+    }
+    cx.usage.max_output = cx.usage.max_output.max(cx.call.payload.len());
+    Ok(())
+}

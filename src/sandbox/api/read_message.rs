@@ -1,0 +1,151 @@
+//! `read_message`: any part of the message, copied when it is asked for.
+
+use crate::message::Draft;
+use crate::message::Field;
+use crate::message::Message;
+use crate::message::Value;
+use crate::message::uuid_text;
+use crate::sandbox::context::Context;
+use crate::sandbox::raw::Answer;
+use crate::sandbox::raw::Args;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::selector::Part;
+use crate::sandbox::selector::Selector;
+
+/// `read_message(name[, field_index[, array_index]])` → the value, nil when there is none.
+pub(super) fn read_message<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    let Some((text, selector)) = args.selector(1) else {
+        return Err("bad argument #1 to 'read_message' (string expected)".into());
+    };
+    let Some(mut selector) = selector else { return Ok(Answer::Nil) };
+    if args.len() > 1 {
+        selector.field = index(&args, 2)?.unwrap_or(selector.field);
+        selector.value = index(&args, 3)?.unwrap_or(selector.value);
+    }
+    Ok(read(cx, text, selector))
+}
+
+/// Reads a part of whatever the call is about; nil when it is about nothing.
+pub(super) fn read<'a>(cx: &'a mut Context, text: &'a [u8], selector: Selector) -> Answer<'a> {
+    let Context { loan, call, scratch, .. } = cx;
+    if let Some(draft) = call.copy.as_deref().or(loan.draft()) {
+        return of_draft(draft, text, selector, scratch);
+    }
+    match loan.message() {
+        Some(message) => of_message(message, text, selector, scratch),
+        None => Answer::Nil,
+    }
+}
+
+fn of_message<'a>(
+    message: Message<'a>,
+    text: &[u8],
+    selector: Selector,
+    scratch: &'a mut Vec<u8>,
+) -> Answer<'a> {
+    let when = |is_there, text| if is_there { Answer::Text(text) } else { Answer::Text(b"") };
+    match selector.part {
+        Part::Field => {
+            let name = selector.name(text);
+            let value = message.value(name, selector.field as usize, selector.value as usize);
+            value.map_or(Answer::Nil, of_value)
+        }
+        Part::Type => when(message.has_message_type(), message.message_type()),
+        Part::Payload => when(message.has_payload(), message.payload()),
+        Part::Logger => when(message.has_logger(), message.logger()),
+        Part::Hostname => when(message.has_hostname(), message.hostname()),
+        Part::EnvVersion => when(message.has_env_version(), message.env_version()),
+        Part::Timestamp => Answer::Number(message.timestamp() as f64),
+        Part::Severity => Answer::Number(f64::from(message.severity())),
+        Part::Pid => Answer::Number(f64::from(message.pid())),
+        Part::Uuid => of_uuid(message.uuid(), scratch),
+        Part::Raw => Answer::Text(message.bytes()),
+        Part::Size => Answer::Number(message.bytes().len() as f64),
+        Part::Framed => {
+            scratch.clear();
+            crate::message::frame::put(scratch, message.bytes());
+            Answer::Text(scratch)
+        }
+        Part::Fields => Answer::Nil,
+    }
+}
+
+fn of_draft<'a>(
+    draft: &'a Draft,
+    text: &[u8],
+    selector: Selector,
+    scratch: &'a mut Vec<u8>,
+) -> Answer<'a> {
+    let of_text = |text: &'a Option<Vec<u8>>| Answer::Text(text.as_deref().unwrap_or_default());
+    match selector.part {
+        Part::Field => draft
+            .field(selector.name(text), selector.field as usize)
+            .and_then(|field: Field<'a>| field.value(selector.value as usize))
+            .map_or(Answer::Nil, of_value),
+        Part::Type => of_text(&draft.message_type),
+        Part::Payload => of_text(&draft.payload),
+        Part::Logger => of_text(&draft.logger),
+        Part::Hostname => of_text(&draft.hostname),
+        Part::EnvVersion => of_text(&draft.env_version),
+        Part::Timestamp => Answer::Number(draft.timestamp.unwrap_or(0) as f64),
+        Part::Severity => {
+            Answer::Number(f64::from(draft.severity.unwrap_or(crate::message::DEFAULT_SEVERITY)))
+        }
+        Part::Pid => Answer::Number(f64::from(draft.pid.unwrap_or(0))),
+        Part::Uuid => of_uuid(draft.uuid.as_ref().map_or(&[], |uuid| uuid), scratch),
+        Part::Raw | Part::Framed | Part::Size => of_encoded(draft, selector.part, scratch),
+        Part::Fields => Answer::Nil,
+    }
+}
+
+/// What a draft would be as a message.
+fn of_encoded<'a>(draft: &Draft, part: Part, scratch: &'a mut Vec<u8>) -> Answer<'a> {
+    let mut batch = crate::message::Batch::new();
+    if draft.write(&mut batch).is_err() {
+        return Answer::Nil;
+    }
+    let bytes = if part == Part::Framed { batch.frame(0) } else { batch.message(0).bytes() };
+    if part == Part::Size {
+        return Answer::Number(bytes.len() as f64);
+    }
+    scratch.clear();
+    scratch.extend_from_slice(bytes);
+    Answer::Text(scratch)
+}
+
+fn of_uuid<'a>(uuid: &[u8], scratch: &'a mut Vec<u8>) -> Answer<'a> {
+    scratch.clear();
+    if let Some(text) = uuid_text(uuid) {
+        scratch.extend_from_slice(&text);
+    }
+    Answer::Text(scratch)
+}
+
+/// A value as Lua has it: integers are numbers.
+pub(super) fn of_value(value: Value<'_>) -> Answer<'_> {
+    match value {
+        Value::String(bytes) | Value::Bytes(bytes) => Answer::Text(bytes),
+        Value::Integer(integer) => Answer::Number(integer as f64),
+        Value::Double(number) => Answer::Number(number),
+        Value::Bool(truth) => Answer::Bool(truth),
+    }
+}
+
+/// An index, counted from zero; `None` when it is left out.
+pub(super) fn index(args: &Args<'_>, argument: usize) -> Result<Option<u32>, Complaint> {
+    if args.is_absent(argument) {
+        return Ok(None);
+    }
+    let number = args.number(argument).filter(|number| *number >= 0.0);
+    let number =
+        number.ok_or_else(|| format!("argument #{argument} must be an index of 0 or more"))?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and such a cast saturates"
+    )]
+    Ok(Some(number as u32))
+}

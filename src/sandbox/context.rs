@@ -1,0 +1,157 @@
+//! What host functions work on: one for each state.
+
+use std::collections::BTreeMap;
+
+use super::failure::Usage;
+use super::raw::Complaint;
+use super::raw::Loan;
+use super::raw::Object;
+use super::raw::Tape;
+use super::spec::ConfigValue;
+use super::spec::EntryTime;
+use super::spec::Limits;
+use super::spec::Modules;
+use super::spec::OwnMatcher;
+use super::spec::Role;
+use super::spec::Spec;
+use crate::message::ArrayBuilder;
+use crate::message::Draft;
+use crate::message::Uuids;
+
+/// The host's side of a state.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// What the running call was lent.
+    pub(super) loan: Loan,
+    /// What does not change while the script is loaded.
+    pub(super) setting: Setting,
+    /// What belongs to the running call.
+    pub(super) call: Call,
+    /// The entry being read.
+    pub(super) now: EntryTime,
+    pub(super) usage: Usage,
+    /// The number under which `msg.Fields` is kept.
+    pub(super) fields: i32,
+    pub(super) tape: Tape,
+    pub(super) scratch: Vec<u8>,
+    pub(super) values: ArrayBuilder,
+    pub(super) uuids: Uuids,
+    parked: Option<Box<dyn Object>>,
+    complaint: String,
+    traceback: String,
+}
+
+/// What a script was loaded with.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) limits: Limits,
+    pub(super) hostname: String,
+    pub(super) pid: i32,
+    pub(super) config: BTreeMap<String, ConfigValue>,
+    pub(super) modules: Modules,
+    pub(super) own_matcher: Refusal,
+}
+
+/// The filter's own matcher, if injections are to be held against it.
+#[derive(Default)]
+pub(super) struct Refusal(pub(super) Option<OwnMatcher>);
+
+impl std::fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Refusal").field(&self.0.is_some()).finish()
+    }
+}
+
+/// What belongs to one call.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// How many messages it may inject.
+    pub(super) max_inject: u32,
+    pub(super) injected: u32,
+    /// How often the message it is about was injected.
+    pub(super) loops: u8,
+    /// The number of that message in its entry; `u32::MAX` in a timer event.
+    pub(super) message: u32,
+    /// What `add_to_payload` has gathered.
+    pub(super) payload: Vec<u8>,
+    /// How many fields `read_next_field` has read.
+    pub(super) fields_read: usize,
+    /// What an encoder has made.
+    pub(super) output: Vec<u8>,
+    pub(super) has_output: bool,
+    /// An encoder's own copy of the message, once it has written to it.
+    pub(super) copy: Option<Box<Draft>>,
+    /// Whether a decoder has replaced the message it was given.
+    pub(super) has_replaced: bool,
+}
+
+impl Context {
+    pub(super) fn new(spec: &Spec) -> Context {
+        Context {
+            loan: Loan::default(),
+            setting: Setting {
+                name: spec.name.clone(),
+                role: spec.role,
+                limits: spec.limits,
+                hostname: spec.hostname.clone(),
+                pid: spec.pid,
+                config: spec.config.clone(),
+                modules: spec.modules.clone(),
+                own_matcher: Refusal(spec.own_matcher.clone()),
+            },
+            call: Call::default(),
+            now: spec.now,
+            usage: Usage::default(),
+            fields: 0,
+            tape: Tape::default(),
+            scratch: Vec::new(),
+            values: ArrayBuilder::default(),
+            uuids: Uuids::default(),
+            parked: None,
+            complaint: String::new(),
+            traceback: String::new(),
+        }
+    }
+
+    /// Begins a call about message number `message` of the entry.
+    pub(super) fn begin_call(&mut self, message: u32, loops: u8, max_inject: u32) {
+        let call = &mut self.call;
+        call.max_inject = max_inject;
+        call.injected = 0;
+        call.loops = loops;
+        call.message = message;
+        call.payload.clear();
+        call.fields_read = 0;
+    }
+
+    /// Puts a native object where it is taken from when the host function has returned.
+    pub(super) fn park(&mut self, object: Box<dyn Object>) {
+        self.parked = Some(object);
+    }
+
+    pub(super) fn parked(&mut self) -> &mut Option<Box<dyn Object>> {
+        &mut self.parked
+    }
+
+    pub(super) fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    pub(super) fn complain(&mut self, complaint: Complaint) {
+        self.complaint.clear();
+        match complaint {
+            Complaint::Static(text) => self.complaint.push_str(text),
+            Complaint::Text(text) => self.complaint.push_str(&text),
+        }
+    }
+
+    pub(super) fn complaint(&self) -> &str {
+        &self.complaint
+    }
+
+    pub(super) fn traceback(&mut self) -> &mut String {
+        &mut self.traceback
+    }
+}

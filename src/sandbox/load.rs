@@ -1,0 +1,91 @@
+//! Makes a sandbox: state, API, script.
+
+use std::ffi::CString;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::Sandbox;
+use super::api;
+use super::context::Context;
+use super::failure::Error;
+use super::failure::Problem;
+use super::raw::Entry;
+use super::raw::Raised;
+use super::raw::State;
+use super::spec::Limits;
+use super::spec::Spec;
+use super::watchdog::Watch;
+
+/// Loading may take this much of the CPU limit of a call.
+const LOAD_FACTOR: u32 = 20;
+
+impl Sandbox {
+    /// Makes a state and runs the script in it once.
+    ///
+    /// # Errors
+    /// When the script does not compile, fails while it is loaded, or lacks `process_message`.
+    pub fn load(spec: &Spec) -> Result<Sandbox, Error> {
+        let failed = |raised: Raised| located(&spec.script.path, raised.text);
+        let watch = Watch::of_this_thread();
+        let mut state = State::new(Context::new(spec), watch.counters.clone()).map_err(failed)?;
+        api::install(&mut state, spec.role).map_err(failed)?;
+        state.seal().map_err(failed)?;
+        if spec.limits.memory != 0 {
+            state.limit_memory(spec.limits.memory.max(Limits::MIN_MEMORY));
+        }
+        let chunk = chunk_name(&spec.script.path);
+        {
+            let _watched = watch.watch(state.interrupt(), spec.limits.cpu * LOAD_FACTOR);
+            state.run(&chunk, script_text(&spec.script.text)).map_err(failed)?;
+        }
+        if !state.has_entry(Entry::ProcessMessage) {
+            return Err(Error {
+                file: spec.script.path.clone(),
+                line: None,
+                message: "process_message() function was not found".to_owned(),
+            });
+        }
+        let has_timer = state.has_entry(Entry::TimerEvent);
+        Ok(Sandbox { state, watch, limits: spec.limits, has_timer })
+    }
+}
+
+/// Finds what is wrong with a script, without calling it.
+#[must_use]
+pub fn check(spec: &Spec) -> Vec<Problem> {
+    match Sandbox::load(spec) {
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            vec![Problem { line: error.line, is_fatal: true, message: error.message }]
+        }
+    }
+}
+
+/// The name by which Lua calls the script in its messages: its path as it is.
+pub(super) fn chunk_name(path: &Path) -> CString {
+    let mut name = b"=".to_vec();
+    name.extend(path.to_string_lossy().bytes().filter(|byte| *byte != 0));
+    CString::new(name).unwrap_or_default()
+}
+
+/// The script without a first line that is for the shell; the line itself stays, so that numbers
+/// in messages are right.
+pub(super) fn script_text(text: &str) -> &[u8] {
+    match text.strip_prefix("#!") {
+        Some(rest) => rest.find('\n').map_or(b"", |end| &rest.as_bytes()[end..]),
+        None => text.as_bytes(),
+    }
+}
+
+/// Splits `path:12: what is wrong` into its parts.
+fn located(script: &Path, text: String) -> Error {
+    let parts = || {
+        let (place, message) = text.split_once(": ")?;
+        let (file, line) = place.rsplit_once(':')?;
+        Some((PathBuf::from(file), line.parse().ok()?, message.to_owned()))
+    };
+    match parts() {
+        Some((file, line, message)) => Error { file, line: Some(line), message },
+        None => Error { file: script.to_owned(), line: None, message: text },
+    }
+}

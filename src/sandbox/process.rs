@@ -1,0 +1,162 @@
+//! What a filter does: batches and ticks.
+
+use super::Sandbox;
+use super::failure::Failure;
+use super::failure::Processed;
+use super::failure::Stop;
+use super::failure::Trouble;
+use super::raw::Entry;
+use super::raw::Loans;
+use super::raw::Raised;
+use super::raw::Returned;
+use super::raw::State;
+use super::raw::With;
+use super::spec::EntryTime;
+use super::watchdog::Watch;
+use crate::message::Batch;
+
+/// Kibibytes of garbage the collector works off between two batches, at most.
+const COLLECT_KIB: i32 = 8;
+
+impl Sandbox {
+    /// Calls `process_message` for the messages of `batch` that matched, in order.
+    ///
+    /// What they inject is appended to `out`; a call that fails injects nothing, is handed to
+    /// `on_failure`, and the next message follows. A limit or a status above zero ends the pass.
+    pub fn process(
+        &mut self,
+        batch: &Batch,
+        matched: &[u16],
+        now: EntryTime,
+        out: &mut Batch,
+        on_failure: &mut dyn FnMut(Failure),
+    ) -> Processed {
+        let began = Watch::cpu_of_this_thread();
+        let max_inject = self.limits.max_process_inject;
+        let watch = self.watch.clone();
+        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        self.state.cx().now = now;
+        let mut processed = Processed::default();
+        let loans = Loans { batch: Some(batch), out: Some(out), ..Loans::default() };
+        self.state.lend(loans, |state| {
+            for &index in matched {
+                let place = usize::from(index);
+                state.turn_to(place);
+                let loops = batch.marks(place).loops;
+                state.cx().begin_call(u32::from(index), loops, max_inject);
+                match call(state, Entry::ProcessMessage, With::Message, Some(index)) {
+                    Ok(()) => {}
+                    Err(Trouble::Failed(failure)) => on_failure(failure),
+                    Err(Trouble::Stopped(stop)) => {
+                        processed.stop = Some(stop);
+                        break;
+                    }
+                }
+                processed.done += 1;
+            }
+        });
+        let usage = &mut self.state.cx().usage;
+        usage.calls += processed.done as u64 + u64::from(processed.stop.is_some());
+        self.count_cpu(began);
+        processed
+    }
+
+    /// Calls `timer_event(ns, is_shutdown)`; nothing happens when the script has none.
+    ///
+    /// # Errors
+    /// When the call failed, with nothing injected, or exceeded a limit.
+    pub fn timer(
+        &mut self,
+        ns: i64,
+        now: EntryTime,
+        is_shutdown: bool,
+        out: &mut Batch,
+    ) -> Result<(), Trouble> {
+        if !self.has_timer {
+            return Ok(());
+        }
+        let began = Watch::cpu_of_this_thread();
+        let max_inject = self.limits.max_timer_inject;
+        let watch = self.watch.clone();
+        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        self.state.cx().now = now;
+        let loans = Loans { out: Some(out), ..Loans::default() };
+        let result = self.state.lend(loans, |state| {
+            state.cx().begin_call(u32::MAX, 0, max_inject);
+            call(state, Entry::TimerEvent, With::Time(ns, is_shutdown), None)
+        });
+        self.state.cx().usage.timer_calls += 1;
+        self.state.step_collector(COLLECT_KIB);
+        self.count_cpu(began);
+        result
+    }
+
+    fn count_cpu(&mut self, began: std::time::Duration) {
+        let took = Watch::cpu_of_this_thread().saturating_sub(began);
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.state.cx().usage.cpu_ns += took;
+    }
+}
+
+/// Calls a function of the script and judges how it ended; takes back what a call that failed has
+/// injected.
+pub(super) fn call(
+    state: &mut State,
+    entry: Entry,
+    with: With,
+    index: Option<u16>,
+) -> Result<(), Trouble> {
+    let kept = state.cx().loan.out().map_or(0, |out| out.len());
+    let trouble = match state.call(entry, with) {
+        Ok(returned) => match judge(returned, entry, index) {
+            Ok(()) => return Ok(()),
+            Err(trouble) => trouble,
+        },
+        Err(raised) => of_error(state, raised, index),
+    };
+    state.cx().usage.failed += 1;
+    let is_status = matches!(&trouble, Trouble::Failed(failure) if failure.status.is_some());
+    if !is_status && !matches!(trouble, Trouble::Stopped(Stop::Terminated { .. })) {
+        if let Some(out) = state.cx().loan.out() {
+            out.truncate(kept);
+        }
+    }
+    Err(trouble)
+}
+
+fn judge(returned: Returned, entry: Entry, index: Option<u16>) -> Result<(), Trouble> {
+    let failure = |message: &str| {
+        let message = message.to_owned();
+        Err(Trouble::Failed(Failure { index, message, ..Failure::default() }))
+    };
+    match returned {
+        Returned::NoFunction if entry == Entry::ProcessMessage => {
+            failure("process_message() function was not found")
+        }
+        _ if entry == Entry::TimerEvent => Ok(()),
+        Returned::Status(0.0, _) => Ok(()),
+        Returned::Status(status, text) if status > 0.0 => {
+            let reason = text.unwrap_or_default();
+            Err(Trouble::Stopped(Stop::Terminated { index, reason }))
+        }
+        Returned::Status(status, text) => {
+            #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
+            let status = Some(status as i64);
+            let message = text.unwrap_or_default();
+            Err(Trouble::Failed(Failure { index, status, message, traceback: String::new() }))
+        }
+        Returned::NoText => failure("process_message() must return a nil or string error message"),
+        Returned::NoStatus | Returned::NoFunction => {
+            failure("process_message() must return a numeric status code")
+        }
+    }
+}
+
+fn of_error(state: &mut State, raised: Raised, index: Option<u16>) -> Trouble {
+    let traceback = state.cx().traceback().clone();
+    let message = raised.text;
+    match raised.limit {
+        Some(which) => Trouble::Stopped(Stop::Limit { index, which, message, traceback }),
+        None => Trouble::Failed(Failure { index, status: None, message, traceback }),
+    }
+}
