@@ -6,6 +6,7 @@ use super::Common;
 use super::Family;
 use super::Problem;
 use super::Section;
+use super::wording::list;
 use crate::stdx::nearest::nearest;
 
 /// Plugins that are there without a section of their own, under the names of their kinds.
@@ -72,13 +73,13 @@ fn reference_to(
             "it needs a section, [PatternGroupingSplitter], that says what its `grouping` is",
         ));
     }
-    let known = sections
-        .iter()
-        .filter(|section| section.family == family)
+    let described = sections.iter().filter(|section| section.family == family);
+    let known: Vec<&str> = described
         .map(|section| section.name.as_str())
-        .chain(BUILT_IN.iter().copied().filter(|name| Family::of(name) == Some(family)));
-    Some(match nearest(name, known) {
+        .chain(BUILT_IN.iter().copied().filter(|name| Family::of(name) == Some(family)))
+        .collect();
+    Some(match nearest(name, known.iter().copied()) {
         Some(word) => problem.help(format!("did you mean `{word}`?")),
-        None => problem.help(format!("it is the name of a section, [{name}], that describes it")),
+        None => problem.help(format!("the {family}s there are: {}", list(&known, "and"))),
     })
 }

@@ -7,9 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use schemars::Schema;
+use schemars::SchemaGenerator;
+use schemars::json_schema;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de;
+use serde::de::IgnoredAny;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
@@ -17,6 +21,7 @@ use super::Place;
 use super::Problem;
 use super::Settings;
 use super::section::Draft;
+use super::wording::sort_of;
 use crate::stdx::duration;
 use crate::stdx::host;
 use crate::stdx::secret::Secret;
@@ -65,6 +70,9 @@ pub struct Hekad {
     pub log_format: LogFormat,
     /// The admin port.
     pub admin: Admin,
+    /// The journal.
+    #[schemars(schema_with = "a_table")]
+    journal: IgnoredAny,
 }
 
 impl Default for Hekad {
@@ -84,6 +92,7 @@ impl Default for Hekad {
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             admin: Admin::default(),
+            journal: IgnoredAny,
         }
     }
 }
@@ -141,11 +150,18 @@ pub struct Admin {
     pub address: Option<SocketAddr>,
     /// What a request that changes something has to show; without it the port only reads.
     pub token: Option<Secret>,
+    /// Certificates, for HTTPS.
+    #[schemars(schema_with = "a_table")]
+    tls: IgnoredAny,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4352))), token: None }
+        Self {
+            address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4352))),
+            token: None,
+            tls: IgnoredAny,
+        }
     }
 }
 
@@ -199,7 +215,7 @@ fn take(
     let settings = match value.get_ref() {
         DeValue::Table(inner) => Settings::new(inner, &place, &format!("`{key}`"), None),
         other => {
-            let message = format!("`{key}` is a table, not {}", other.type_str());
+            let message = format!("`{key}` is a table, not {}", sort_of(other));
             Err(Problem::error(message).at(&place))
         }
     };
@@ -232,6 +248,11 @@ const GO_KEYS: &[(&str, &str)] = &[
     ("cpuprof", "use `perf record` on the running engine"),
     ("memprof", "the memory of every plugin is in the report and the metrics"),
 ];
+
+/// The schema of a table that others read.
+fn a_table(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
 
 fn message_size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let bytes = size::bytes(from)?;

@@ -6,6 +6,7 @@ use super::Problem;
 use super::Surroundings;
 use super::section::Draft;
 use super::wording::list;
+use super::wording::sort_of;
 use crate::stdx::nearest::nearest;
 
 /// Finds a section's kind, where it is named, and its family. Reports into `problems`; none if there
@@ -16,13 +17,19 @@ pub(super) fn find(
     problems: &mut Vec<Problem>,
 ) -> Option<(String, Place, Family)> {
     let (kind, place, is_written) = match draft.table.get("type") {
-        None => (draft.name.to_owned(), draft.place.clone(), false),
+        None => {
+            if let Some(problem) = misspelt_type(draft) {
+                problems.push(problem);
+                return None;
+            }
+            (draft.name.to_owned(), draft.place.clone(), false)
+        }
         Some(value) => {
             let place = Place::new(draft.place.file(), value.span());
             let Some(kind) = value.get_ref().as_str() else {
                 let message = format!(
                     "`type` is the name of a kind such as \"TcpInput\", not {}",
-                    value.get_ref().type_str()
+                    sort_of(value.get_ref())
                 );
                 problems.push(Problem::error(message).at(&place));
                 return None;
@@ -40,6 +47,20 @@ pub(super) fn find(
     None
 }
 
+/// Says so if a section that is not named after a kind has a key that was meant to be `type`.
+fn misspelt_type(draft: &Draft<'_>) -> Option<Problem> {
+    if Family::of(draft.name).is_some() {
+        return None;
+    }
+    let (key, _) = draft.table.iter().find(|(key, value)| {
+        let is_kind = value.get_ref().as_str().is_some_and(|kind| Family::of(kind).is_some());
+        is_kind && nearest(key.get_ref(), ["type", "kind"]).is_some()
+    })?;
+    let place = Place::new(draft.place.file(), key.span());
+    let message = format!("unknown key `{}`", key.get_ref());
+    Some(Problem::error(message).at(&place).help("did you mean `type`?"))
+}
+
 fn no_such_kind(
     kind: &str,
     family: Option<Family>,
@@ -47,7 +68,8 @@ fn no_such_kind(
     surroundings: &Surroundings<'_>,
 ) -> Problem {
     if let Some(help) = replacement(kind) {
-        return Problem::error(format!("there is no `{kind}` yet")).help(help);
+        let yet = if help.starts_with("it comes") { " yet" } else { "" };
+        return Problem::error(format!("there is no `{kind}`{yet}")).help(help);
     }
     let all: Vec<&str> = Family::ALL.into_iter().flat_map(surroundings.kinds).collect();
     if let Some(word) = nearest(kind, all.iter().copied()) {

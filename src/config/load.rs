@@ -14,11 +14,11 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 
 use super::Config;
+use super::Family;
 use super::File;
 use super::Place;
 use super::Problem;
 use super::Section;
-use super::Surroundings;
 use super::check;
 use super::hekad;
 use super::section::Draft;
@@ -29,6 +29,14 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The name of the engine's own section.
 const HEKAD: &str = "hekad";
+
+/// What a configuration is checked against and filled in from.
+pub struct Surroundings<'a> {
+    /// The kinds there are in a family.
+    pub kinds: &'a dyn Fn(Family) -> Vec<&'static str>,
+    /// The variables of the environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+}
 
 /// Reads the configuration in a file, or in the `*.toml` of a folder.
 ///
@@ -138,6 +146,7 @@ fn read_all(
     }
     let parts = hekad::read(&engine, problems);
     check::references(&sections, &names, problems);
+    Problem::sort(problems);
     Config {
         hekad: parts.hekad,
         journal: parts.journal,
@@ -173,7 +182,7 @@ fn drafts<'a>(parsed: &'a [Parsed<'a>], problems: &mut Vec<Problem>) -> Vec<Draf
                     continue;
                 }
             };
-            let draft = Draft { name, place, table, is_damaged: damage.is_in(name) };
+            let draft = Draft { name, place, table, is_damaged: damage.is_in(key, file.text()) };
             match drafts.iter_mut().find(|earlier| earlier.name == name) {
                 Some(earlier) => *earlier = draft,
                 None => drafts.push(draft),

@@ -46,6 +46,7 @@ pub use hekad::Hekad;
 pub use hekad::LogFormat;
 pub use hekad::LogLevel;
 pub use kind::replacement;
+pub use load::Surroundings;
 pub use load::load;
 pub use load::parse;
 pub use options::Buffering;
@@ -89,14 +90,6 @@ impl Config {
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = &Section> {
         self.sections.iter().filter(move |section| section.family == family)
     }
-}
-
-/// What a configuration is checked against and filled in from.
-pub struct Surroundings<'a> {
-    /// The kinds there are in a family.
-    pub kinds: &'a dyn Fn(Family) -> Vec<&'static str>,
-    /// The variables of the environment.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 #[cfg(test)]

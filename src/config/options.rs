@@ -89,6 +89,18 @@ pub fn keys(family: Family) -> &'static [&'static str] {
 type Read<T> = Result<T, Vec<Problem>>;
 
 impl Common {
+    /// Returns the common options of a section that says nothing of them.
+    pub(super) fn default_of(family: Family) -> Self {
+        match family {
+            Family::Input => Self::Input(InputCommon::default()),
+            Family::Splitter => Self::Splitter(SplitterCommon::default()),
+            Family::Decoder => Self::Decoder,
+            Family::Filter => Self::Filter(ReaderCommon::default()),
+            Family::Encoder => Self::Encoder,
+            Family::Output => Self::Output(ReaderCommon::default(), OutputCommon::default()),
+        }
+    }
+
     /// Reads the common options of a section. `part` gives those settings that have one of the keys.
     pub(super) fn read(family: Family, part: &dyn Fn(&[&str]) -> Read<Settings>) -> Read<Self> {
         let reader = || part(READER_KEYS)?.read(|table| ReaderCommon::deserialize(table));

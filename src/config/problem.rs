@@ -88,6 +88,13 @@ impl Problem {
         problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 
+    /// Puts problems in the order of the files, those in no file first.
+    pub fn sort(problems: &mut [Self]) {
+        problems.sort_by_key(|problem| {
+            problem.place().map(|place| (place.file().name().to_owned(), place.span().start))
+        });
+    }
+
     /// Shows it as a person reads it, over several lines that end with a line end.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
@@ -132,10 +139,12 @@ impl Problem {
     }
 }
 
-/// Shows several problems, one below the other, and how many there are.
+/// Shows several problems, one below the other in the order of the files, and how many there are.
 pub fn render_all(problems: &[Problem], color: bool) -> String {
     let mut text = String::new();
-    for problem in problems {
+    let mut problems = problems.to_vec();
+    Problem::sort(&mut problems);
+    for problem in &problems {
         text.push_str(&problem.render(color));
         text.push('\n');
     }

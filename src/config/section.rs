@@ -58,7 +58,8 @@ impl Section {
         &self.text
     }
 
-    /// Makes a section of a draft. Reports into `problems`; none if it cannot be used.
+    /// Makes a section of a draft. Reports into `problems`; common options that are wrong have their
+    /// defaults then, so that the rest can be checked. None if there is no such kind.
     pub(super) fn read(
         draft: &Draft<'_>,
         surroundings: &Surroundings<'_>,
@@ -67,23 +68,28 @@ impl Section {
         let (kind, kind_place, family) = kind::find(draft, surroundings, problems)?;
         warn_of_old_keys(draft, problems);
         let wrong_matcher = check_matcher(draft);
+        let is_wrong_matcher = wrong_matcher.is_some();
         let part = |wanted: &dyn Fn(&str) -> bool| {
             let mut part = DeTable::new();
             for (key, value) in draft.table {
-                if wanted(key.get_ref()) && (key.get_ref() != MATCHER || wrong_matcher.is_none()) {
+                if wanted(key.get_ref()) && !(is_wrong_matcher && key.get_ref() == MATCHER) {
                     part.insert(key.clone(), value.clone());
                 }
             }
             Settings::new(&part, &draft.place, &kind, Some(family)).map_err(|one| vec![one])
         };
+        problems.extend(wrong_matcher);
         let common = Common::read(family, &|keys: &[&str]| part(&|key: &str| keys.contains(&key)));
+        let common = common.unwrap_or_else(|mistakes| {
+            problems.extend(mistakes);
+            Common::default_of(family)
+        });
         let settings = part(&|key| key != "type" && !options::keys(family).contains(&key));
         let whole = part(&|key| key != "type");
-        let (common, settings, whole) = match (common, settings, whole, wrong_matcher) {
-            (Ok(common), Ok(settings), Ok(whole), None) => (common, settings, whole),
-            (common, settings, _, wrong_matcher) => {
-                problems.extend(wrong_matcher);
-                problems.extend(common.err().into_iter().chain(settings.err()).flatten());
+        let (settings, whole) = match (settings, whole) {
+            (Ok(settings), Ok(whole)) => (settings, whole),
+            (Err(mistakes), _) | (_, Err(mistakes)) => {
+                problems.extend(mistakes);
                 return None;
             }
         };

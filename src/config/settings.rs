@@ -86,21 +86,23 @@ impl Settings {
         };
         let mut table = self.table();
         let mut problems = Vec::new();
-        let mut taken_out: Vec<String> = Vec::new();
-        while problems.len() < MAX_MISTAKES {
+        let mut taken_out = TakenOut::default();
+        for _ in 0..MAX_MISTAKES {
             let root = Spanned::new(self.head.clone(), table.clone());
             let error = match read(toml::Deserializer::from(root)) {
                 Ok(value) if problems.is_empty() => return Ok(value),
                 Ok(_) => break,
                 Err(error) => error,
             };
-            if is_about_what_was_taken_out(&error, &taken_out) {
+            if !taken_out.explains(&error) {
+                let (problem, meant) = reading.problem_of(&error);
+                problems.push(problem);
+                taken_out.keys.extend(meant);
+            }
+            let Some(span) = error.span() else { break };
+            if !taken_out.take(&mut table, &self.head, &span) {
                 break;
             }
-            problems.push(Problem::from_toml(&error, &reading));
-            let Some(span) = error.span() else { break };
-            let Some(key) = take_out(&mut table, &span) else { break };
-            taken_out.push(key);
         }
         Err(problems)
     }
@@ -161,28 +163,42 @@ fn place_value<'i>(
     Spanned::new(span, value)
 }
 
-/// A key that was given, but wrongly, is not missing.
-fn is_about_what_was_taken_out(error: &toml::de::Error, taken_out: &[String]) -> bool {
-    error.message().starts_with("missing field")
-        && taken_out.iter().any(|key| error.message().contains(&format!("`{key}`")))
+/// What serde stumbled over, taken out of the table.
+#[derive(Default)]
+struct TakenOut {
+    keys: Vec<String>,
+    /// Where the inner tables are that something was taken out of.
+    tables: Vec<Range<usize>>,
 }
 
-/// Takes the innermost key out of the table that the span is about, and returns it.
-fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    for (_, value) in table.iter_mut() {
-        if let DeValue::Table(inner) = value.get_mut()
-            && let Some(key) = take_out(inner, span)
-        {
-            return Some(key);
+impl TakenOut {
+    /// Tells whether an error comes from what was taken out: a key that was given, but wrongly, is
+    /// not missing, and a table that lacks it may well be incomplete.
+    fn explains(&self, error: &toml::de::Error) -> bool {
+        if error.message().starts_with("missing field") {
+            return self.keys.iter().any(|key| error.message().contains(&format!("`{key}`")));
         }
+        error.span().is_some_and(|span| self.tables.contains(&span))
     }
-    let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    let key = table
-        .iter()
-        .find(|(key, value)| covers(key.span()) || covers(value.span()))
-        .map(|(key, _)| key.get_ref().to_string())?;
-    table.remove(key.as_str());
-    Some(key)
+
+    /// Takes the innermost key out of the table that the span is about; false if there is none.
+    fn take(&mut self, table: &mut DeTable<'_>, place: &Range<usize>, span: &Range<usize>) -> bool {
+        for (_, value) in table.iter_mut() {
+            let place = value.span();
+            if let DeValue::Table(inner) = value.get_mut()
+                && self.take(inner, &place, span)
+            {
+                return true;
+            }
+        }
+        let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+        let found = table.iter().find(|(key, value)| covers(key.span()) || covers(value.span()));
+        let Some(key) = found.map(|(key, _)| key.get_ref().to_string()) else { return false };
+        table.remove(key.as_str());
+        self.keys.push(key);
+        self.tables.push(place.clone());
+        true
+    }
 }
 
 /// Writes a table as one line and notes where its parts were.

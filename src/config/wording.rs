@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use toml::de::DeValue;
+
 use super::Family;
 use super::File;
 use super::Place;
@@ -25,57 +27,67 @@ pub(super) struct Reading<'a> {
     pub(super) family: Option<Family>,
 }
 
-impl Problem {
-    /// Makes a problem of an error that came up while `reading`.
-    pub(super) fn from_toml(error: &toml::de::Error, reading: &Reading<'_>) -> Self {
-        let place = Place::new(reading.file, error.span().unwrap_or(reading.head.clone()));
+impl Reading<'_> {
+    /// Makes a problem of an error, and names the key that was meant where another was written.
+    pub(super) fn problem_of(&self, error: &toml::de::Error) -> (Problem, Option<String>) {
+        let place = Place::new(self.file, error.span().unwrap_or(self.head.clone()));
         let inner = inner_table(error);
         let owner = match &inner {
             Some(table) => format!("`{table}`"),
-            None => reading.owner.to_owned(),
+            None => self.owner.to_owned(),
         };
         let message = error.message();
         let words = quoted(message);
+        let (word, known) = words.split_first().unwrap_or((&"", &[]));
         if message.starts_with("unknown field") {
-            let (key, known) = words.split_first().unwrap_or((&"", &[]));
-            let problem = Self::error(format!("unknown key `{key}`"))
-                .at_labelled(&place, format!("not a key of {owner}"));
-            let family = reading.family.filter(|_| inner.is_none());
-            return problem.help(right_key(key, known, &owner, family));
-        }
-        if message.starts_with("unknown variant") {
-            let (value, known) = words.split_first().unwrap_or((&"", &[]));
-            let help = match nearest(value, known.iter().copied()) {
-                Some(word) => format!("did you mean `{word}`?"),
-                None => format!("it is {}", list(known, "or")),
-            };
-            return Self::error(format!("unknown value `{value}`")).at(&place).help(help);
+            let family = self.family.filter(|_| inner.is_none());
+            let (help, meant) = right_key(word, known, &owner, family);
+            let problem = Problem::error(format!("unknown key `{word}`"))
+                .at_labelled(&place, format!("not a key of {owner}"))
+                .help(help);
+            return (problem, meant);
         }
         if message.starts_with("missing field") {
-            let key = words.first().copied().unwrap_or_default();
-            return Self::error(format!("missing key `{key}`"))
-                .at_labelled(&place, format!("{owner} needs it"));
+            let problem = Problem::error(format!("missing key `{word}`"));
+            return (problem.at_labelled(&place, format!("{owner} needs it")), None);
         }
-        if message.starts_with("duplicate field") {
-            let key = words.first().copied().unwrap_or_default();
-            return Self::error(format!("the key `{key}` is given twice, once by another name"))
-                .at(&place);
-        }
-        let mut lines = message.lines();
-        let mut problem = Self::error(plain(lines.next().unwrap_or_default())).at(&place);
-        let rest: Vec<&str> = lines.collect();
-        if !rest.is_empty() {
-            problem = problem.help(rest.join("\n"));
-        }
-        problem
+        (in_plain_words(message, word, known).at(&place), None)
     }
 }
 
-/// Says what to write in place of an unknown key.
-fn right_key(key: &str, known: &[&str], owner: &str, family: Option<Family>) -> String {
+/// Makes a problem, without its place, of what serde says of a value.
+fn in_plain_words(message: &str, word: &str, known: &[&str]) -> Problem {
+    if message.starts_with("unknown variant") {
+        let help = match nearest(word, known.iter().copied()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("it is {}", list(known, "or")),
+        };
+        let message = if word.is_empty() {
+            "the text is empty".to_owned()
+        } else {
+            format!("unknown value `{word}`")
+        };
+        return Problem::error(message).help(help);
+    }
+    if message.starts_with("duplicate field") {
+        return Problem::error(format!("the key `{word}` is given twice, by two names"));
+    }
+    let mut lines = message.lines();
+    let problem = Problem::error(plain(lines.next().unwrap_or_default()));
+    let rest: Vec<&str> = lines.collect();
+    if rest.is_empty() { problem } else { problem.help(rest.join("\n")) }
+}
+
+/// Says what to write in place of an unknown key, and names the key if one was surely meant.
+fn right_key(
+    key: &str,
+    known: &[&str],
+    owner: &str,
+    family: Option<Family>,
+) -> (String, Option<String>) {
     let common = family.map_or(&[][..], options::keys);
     if let Some(word) = nearest(key, known.iter().chain(common).copied()) {
-        return format!("did you mean `{word}`?");
+        return (format!("did you mean `{word}`?"), Some(word.to_owned()));
     }
     let others: Vec<String> = Family::ALL
         .into_iter()
@@ -83,9 +95,9 @@ fn right_key(key: &str, known: &[&str], owner: &str, family: Option<Family>) -> 
         .map(|other| format!("{other}s"))
         .collect();
     if !others.is_empty() {
-        return format!("it is an option of {}", others.join(" and "));
+        return (format!("it is an option of {}", others.join(" and ")), None);
     }
-    match (known, common) {
+    let help = match (known, common) {
         ([], []) => format!("{owner} has no keys"),
         (known, []) => format!("{owner} has {}", list(known, "and")),
         ([], common) => format!("{owner} has {}", list(common, "and")),
@@ -94,7 +106,8 @@ fn right_key(key: &str, known: &[&str], owner: &str, family: Option<Family>) -> 
             list(known, "and"),
             list(common, "and")
         ),
-    }
+    };
+    (help, None)
 }
 
 /// Returns the table within the section that the error is in, as `buffering` or `tls.keys`.
@@ -131,7 +144,22 @@ fn plain(message: &str) -> String {
         Some((found, expected)) => {
             format!("expected {}, found {}", plain_expected(expected), plain_found(found))
         }
+        None if message == "invalid socket address syntax" => {
+            format!("expected {}", plain_expected("socket address"))
+        }
         None => message.to_owned(),
+    }
+}
+
+/// Returns what a value is in plain words.
+pub(super) fn sort_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
     }
 }
 

@@ -102,6 +102,13 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Env,
+    File,
+}
+
 struct SecretVisitor;
 
 impl<'de> Visitor<'de> for SecretVisitor {
@@ -116,19 +123,17 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
-        const KEYS: &[&str] = &["env", "file"];
-        let Some(key) = map.next_key::<String>()? else {
+        let Some(key) = map.next_key::<Key>()? else {
             return Err(de::Error::custom("expected a key, `env` or `file`"));
         };
-        let value: String = match key.as_str() {
-            "env" | "file" => map.next_value()?,
-            other => return Err(de::Error::unknown_field(other, KEYS)),
-        };
-        if map.next_key::<String>()?.is_some() {
+        let value: String = map.next_value()?;
+        if map.next_key::<Key>()?.is_some() {
             return Err(de::Error::custom("expected one key, either `env` or `file`"));
         }
-        let secret =
-            if key == "env" { Secret::from_variable(value) } else { Secret::from_file(value) };
+        let secret = match key {
+            Key::Env => Secret::from_variable(value),
+            Key::File => Secret::from_file(value),
+        };
         secret.map_err(de::Error::custom)
     }
 }
