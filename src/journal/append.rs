@@ -1,0 +1,180 @@
+//! Appending: how an entry gets its number, and when it has to wait.
+
+use std::sync::Arc;
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::Error;
+use super::entry::Body;
+use super::entry::Entry;
+use super::entry::Note;
+use super::entry::Position;
+use super::layout;
+use super::settings::StorageKind;
+use super::state::Held;
+use super::state::Shared;
+use super::state::State;
+use super::table::Reached;
+use crate::message::Batch;
+
+/// Appenders look after this time whether they still have to wait, whatever they are told.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// From so many unwritten bytes on the writer does not wait for somebody to want them.
+pub(super) const WRITE_BYTES: u64 = 1 << 20;
+
+/// Who appends, and so how much of the budget it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appender {
+    Input,
+    /// A filter; it uses the kept part too, and never waits for a reader.
+    Filter,
+    /// The ticker or a note.
+    Engine,
+}
+
+impl Shared {
+    pub(super) fn append_batch(&self, batch: Batch, by: Appender) -> Result<Position, Error> {
+        self.append(Body::Batch(batch), by)
+    }
+
+    pub(super) fn append_note(&self, note: Note) -> Result<Position, Error> {
+        if note.subject.len() > Note::MAX_SUBJECT || note.body.len() > Note::MAX_BODY {
+            return Err(Error::TooLarge { bytes: note.body.len(), largest: Note::MAX_BODY });
+        }
+        self.append(Body::Note(note), Appender::Engine)
+    }
+
+    pub(super) fn append_tick(&self) -> Result<Option<Position>, Error> {
+        match self.append(Body::Tick, Appender::Engine) {
+            Ok(position) => Ok(Some(position)),
+            Err(Error::Full { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The largest entry that can be appended, in bytes.
+    pub(super) fn largest_entry(&self) -> usize {
+        let half = usize::try_from(self.limits.max_bytes / 2).unwrap_or(usize::MAX);
+        half.min(layout::LARGEST)
+    }
+
+    fn append(&self, body: Body, by: Appender) -> Result<Position, Error> {
+        let stored = layout::stored_bytes(&body);
+        let largest = self.largest_entry();
+        if stored > largest as u64 {
+            return Err(Error::TooLarge {
+                bytes: usize::try_from(stored).unwrap_or(usize::MAX),
+                largest,
+            });
+        }
+        let mut state = self.admit(stored, by)?;
+        let position = state.end.next();
+        let says = !matches!(body, Body::Tick);
+        state.time = self.clock.wall();
+        state.engine_time = state.engine_time.max(self.engine_time());
+        let entry = Entry { position, time: state.time, engine_time: state.engine_time, body };
+        note_sources(&mut state, &entry);
+        let footprint = entry.footprint() as u64;
+        state.tail.push(Held { entry: Arc::new(entry), stored, footprint });
+        state.end = position;
+        self.end.store(position.0, Ordering::Release);
+        state.bytes += stored;
+        state.unwritten_bytes += stored;
+        state.unsynced_bytes += stored;
+        if says {
+            state.last_said = position;
+            state.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        self.follow_up(state, says);
+        Ok(position)
+    }
+
+    /// Wakes whom the entry just appended concerns, and gives up what is too old for the tail.
+    fn follow_up(&self, mut state: MutexGuard<'_, State>, says: bool) {
+        if self.limits.storage == StorageKind::Memory {
+            drop(state);
+            self.wake_synced();
+            return;
+        }
+        let is_wanted = says && std::mem::take(&mut state.is_awaited);
+        let end = state.end;
+        let wakes_writer = (is_wanted && state.want(end))
+            || (state.writer_waits && state.unwritten_bytes >= WRITE_BYTES);
+        let given_up = if state.tail.footprint() > self.limits.tail_bytes {
+            let (durable, limit) = (state.durable, self.limits.tail_bytes);
+            state.tail.trim(durable, Position(0), limit)
+        } else {
+            Vec::new()
+        };
+        if wakes_writer {
+            state.writer_waits = false;
+            self.work.notify_one();
+        }
+        drop(state);
+        drop(given_up);
+        self.wake_appended();
+    }
+
+    /// Waits until `stored` bytes may be appended.
+    fn admit(&self, stored: u64, by: Appender) -> Result<MutexGuard<'_, State>, Error> {
+        let budget = match by {
+            Appender::Input => self.limits.max_bytes - self.limits.kept_bytes,
+            Appender::Filter | Appender::Engine => self.limits.max_bytes,
+        };
+        let mut state = self.lock();
+        let asked_in = state.rounds;
+        loop {
+            if state.is_closed || (state.is_closing && by == Appender::Input) {
+                return Err(Error::Closing);
+            }
+            let is_synced = self.is_synced_enough(&state, stored);
+            let has_room = state.bytes + stored <= budget;
+            if is_synced && has_room {
+                return Ok(state);
+            }
+            if state.must_shut_down {
+                return Err(full(&state));
+            }
+            // Only after somebody has looked for room is it known that there is none.
+            let is_refused = if has_room { by == Appender::Engine } else { by != Appender::Input };
+            if is_refused && (has_room || state.rounds >= asked_in + 2) {
+                return Err(full(&state));
+            }
+            if has_room {
+                let end = state.end;
+                state.want(end);
+            } else {
+                state.wants_room = true;
+            }
+            state.writer_waits = false;
+            self.work.notify_one();
+            state = Shared::wait(&self.changed, state, LOOK_AGAIN);
+        }
+    }
+
+    /// Tells whether so many more bytes may be in memory without being synced.
+    fn is_synced_enough(&self, state: &State, stored: u64) -> bool {
+        self.limits.storage == StorageKind::Memory
+            || state.unsynced_bytes == 0
+            || state.unsynced_bytes + stored <= self.limits.tail_bytes
+    }
+}
+
+fn full(state: &State) -> Error {
+    Error::Full { reader: state.blocked.as_ref().map(ToString::to_string) }
+}
+
+fn note_sources(state: &mut State, entry: &Entry) {
+    let Some(batch) = entry.batch() else { return };
+    for (source, position) in batch.reached() {
+        let reached = Reached { position: position.clone(), seen: entry.time };
+        match state.sources.get_mut(source) {
+            Some(known) => *known = reached,
+            None => {
+                state.sources.insert(source.clone(), reached);
+            }
+        }
+    }
+}

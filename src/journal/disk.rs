@@ -1,0 +1,271 @@
+//! The disk storage as the writer uses it: the segment being written, and what the next one's head
+//! will say.
+
+use std::fs::File;
+use std::io;
+use std::io::IoSlice;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::sys::uio::pwritev;
+
+use super::entry::Position;
+use super::layout;
+use super::layout::HEADER;
+use super::layout::Kind;
+use super::layout::RecordTimes;
+use super::layout::Stamp;
+use super::segment;
+use super::segment::Segment;
+use super::settings::Compression;
+use super::state::Held;
+use super::table;
+use super::table::Cursor;
+use super::table::Head;
+use super::table::Reached;
+use super::table::Sources;
+use crate::message::Source;
+
+/// At most so many entries go into one vectored write: three pieces each.
+pub(super) const MAX_ENTRIES: usize = 300;
+/// At most so many bytes go into one vectored write, unless one entry alone is larger.
+pub(super) const MAX_BYTES: u64 = 8 << 20;
+/// Files kept for the next segments.
+const SPARES: usize = 1;
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: File,
+    /// Where the next record goes.
+    pub(super) at: u64,
+    pub(super) capacity: u64,
+}
+
+/// What a segment begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) first: Position,
+    pub(super) time: i64,
+    pub(super) engine_time: u64,
+    /// Bytes of the first entry.
+    pub(super) stored: u64,
+}
+
+impl Start {
+    pub(super) fn with(held: &Held) -> Start {
+        Start {
+            first: held.entry.position,
+            time: held.entry.time,
+            engine_time: held.entry.engine_time,
+            stored: held.stored,
+        }
+    }
+}
+
+/// Segments in a folder, from the writer's side.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) folder: PathBuf,
+    pub(super) id: [u8; 16],
+    pub(super) epoch: u64,
+    pub(super) compression: Compression,
+    pub(super) segment_bytes: u64,
+    pub(super) active: Option<Active>,
+    pub(super) next_number: u64,
+    /// Last position and bytes in use of the newest segment that counts.
+    pub(super) previous: (Position, u64),
+    /// How far the sources were at the last sync.
+    pub(super) durable_sources: Sources,
+    /// Where sources have got since, by what is written.
+    pub(super) unsynced_sources: Vec<(Source, Reached)>,
+    pub(super) spares: Vec<PathBuf>,
+    pub(super) scratch: Vec<u8>,
+}
+
+impl Disk {
+    /// Tells whether the next entry has to go into a new segment.
+    pub(super) fn needs_segment(&self, stored: u64) -> bool {
+        self.active.as_ref().is_none_or(|active| {
+            active.at + stored > active.capacity && active.at > active.segment.data
+        })
+    }
+
+    /// Begins a segment; what was written before must be synced.
+    pub(super) fn begin_segment(
+        &mut self,
+        start: &Start,
+        cursors: &[Cursor],
+    ) -> io::Result<Arc<Segment>> {
+        if let Some(active) = self.active.take() {
+            self.previous = (active.segment.last(), active.at);
+        }
+        let head = Head {
+            journal: self.id,
+            epoch: self.epoch,
+            segment: self.next_number,
+            first: start.first,
+            time: start.time,
+            engine_time: start.engine_time,
+            previous_last: self.previous.0,
+            previous_used: self.previous.1,
+            length: 0,
+        };
+        let encoded = head.encode(&self.durable_sources, cursors);
+        let capacity = self.segment_bytes.max(encoded.len() as u64 + start.stored + HEADER as u64);
+        // A number is used once, even if what follows fails half-way.
+        self.next_number += 1;
+        let spare = self.spares.pop();
+        let (segment, file) = segment::create(&self.folder, &head, &encoded, capacity, spare)?;
+        let at = segment.data;
+        self.active = Some(Active { segment: segment.clone(), file, at, capacity });
+        Ok(segment)
+    }
+
+    /// Writes as many of `held` as have room in the segment, at least one; tells how many.
+    pub(super) fn write(&mut self, held: &[Held], durable: Position) -> io::Result<usize> {
+        let active = self.active.as_mut().expect("a segment has been begun");
+        let mut count = 0;
+        let mut room = active.capacity.saturating_sub(active.at).min(MAX_BYTES);
+        while let Some(next) = held.get(count)
+            && count < MAX_ENTRIES
+            && (next.stored <= room || count == 0)
+        {
+            room = room.saturating_sub(next.stored);
+            count += 1;
+        }
+        let stamp =
+            Stamp { segment: active.segment.number, durable, compression: self.compression };
+        let written = write_entries(active, &held[..count], stamp, &mut self.scratch)?;
+        let last = &held[count - 1].entry;
+        active.at = written;
+        active.segment.grow(last.position, written, last.time);
+        for held in &held[..count] {
+            let Some(batch) = held.entry.batch() else { continue };
+            for (source, position) in batch.reached() {
+                let reached = Reached { position: position.clone(), seen: held.entry.time };
+                self.unsynced_sources.push((source.clone(), reached));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Writes a record that is no entry behind the last entry, if a segment is open.
+    pub(super) fn write_control(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        times: (Position, i64, u64),
+        durable: Position,
+    ) -> io::Result<()> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let stamp =
+            Stamp { segment: active.segment.number, durable, compression: Compression::None };
+        let (position, time, engine_time) = times;
+        self.scratch.clear();
+        let times = RecordTimes { stamp, position, time, engine_time };
+        layout::write_control(&mut self.scratch, kind, &times, body);
+        active.file.write_all_at(&self.scratch, active.at)?;
+        active.at += self.scratch.len() as u64;
+        active.segment.grow(active.segment.last(), active.at, time);
+        Ok(())
+    }
+
+    /// Makes durable what was written; after an error the segment must be given up.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if let Some(active) = &self.active {
+            active.file.sync_data()?;
+        }
+        for (source, reached) in self.unsynced_sources.drain(..) {
+            self.durable_sources.insert(source, reached);
+        }
+        Ok(())
+    }
+
+    /// Gives the segment up after a failed sync: it counts up to `durable`, what came behind goes
+    /// into the next one.
+    pub(super) fn give_up_segment(&mut self, durable: Position) {
+        self.unsynced_sources.clear();
+        if let Some(active) = self.active.take() {
+            let last = durable.max(active.segment.first.previous());
+            active.segment.grow(last, active.at, active.segment.newest());
+            self.previous = (last, active.at);
+        }
+    }
+
+    /// Deletes a segment nobody needs, or keeps its file for the next.
+    pub(super) fn remove(&mut self, segment: &Segment) -> io::Result<()> {
+        let is_usual = segment.used() <= self.segment_bytes * 2;
+        if self.spares.len() < SPARES && is_usual {
+            let spare = self.folder.join(format!("{:020}.spare", segment.number));
+            std::fs::rename(&segment.path, &spare)?;
+            self.spares.push(spare);
+            return Ok(());
+        }
+        std::fs::remove_file(&segment.path)
+    }
+
+    /// The table of cursors as a record's body.
+    pub(super) fn cursors_body(cursors: &[Cursor]) -> Vec<u8> {
+        table::encode_cursors(cursors)
+    }
+}
+
+/// Writes entries with as few calls as possible, without copying their bodies; gives where they end.
+fn write_entries(
+    active: &Active,
+    held: &[Held],
+    stamp: Stamp,
+    scratch: &mut Vec<u8>,
+) -> io::Result<u64> {
+    scratch.clear();
+    let mut heads = Vec::with_capacity(held.len());
+    let mut packed = Vec::with_capacity(held.len());
+    let mut padding = 0;
+    let mut at = active.at;
+    for held in held {
+        let start = scratch.len();
+        scratch.resize(start + padding, 0);
+        active.segment.remember(held.entry.position, at);
+        let body = layout::write_entry(scratch, &held.entry, stamp);
+        let length = body.as_deref().unwrap_or(layout::plain_body(&held.entry)).len();
+        let bytes = (scratch.len() - start - padding + length) as u64;
+        heads.push(start..scratch.len());
+        packed.push(body);
+        padding = usize::try_from(layout::padded(bytes) - bytes).unwrap_or_default();
+        at += layout::padded(bytes);
+    }
+    let start = scratch.len();
+    scratch.resize(start + padding, 0);
+    let mut slices = Vec::with_capacity(held.len() * 2 + 1);
+    for ((head, body), held) in heads.into_iter().zip(&packed).zip(held) {
+        slices.push(IoSlice::new(&scratch[head]));
+        slices.push(IoSlice::new(body.as_deref().unwrap_or(layout::plain_body(&held.entry))));
+    }
+    slices.push(IoSlice::new(&scratch[start..]));
+    write_slices(&active.file, &mut slices, active.at)?;
+    Ok(at)
+}
+
+fn write_slices(file: &File, mut slices: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
+    while !slices.is_empty() {
+        let offset = i64::try_from(at).map_err(io::Error::other)?;
+        match pwritev(file, slices, offset) {
+            Ok(0) if slices.iter().any(|slice| !slice.is_empty()) => {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            Ok(written) => {
+                at += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+                while slices.first().is_some_and(|slice| slice.is_empty()) {
+                    slices = &mut slices[1..];
+                }
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

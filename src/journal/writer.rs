@@ -1,0 +1,328 @@
+//! The writer: one thread that takes entries from the tail, writes and syncs them, and keeps house.
+//!
+//! A sync starts when somebody waits for one and none is running, and covers everything appended
+//! until then; syncs keep a distance of [`PACE`], which costs latency and saves work. An entry
+//! nobody waits for is synced after [`UNWANTED`] all the same, a tick alone never.
+//!
+//! A failed sync is never repeated on the same file, for the kernel may have dropped what it could
+//! not write: the segment then counts up to what was synced before, and the rest, which is still in
+//! the tail, goes into a new one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::append::WRITE_BYTES;
+use super::disk::Disk;
+use super::disk::MAX_BYTES;
+use super::disk::MAX_ENTRIES;
+use super::disk::Start;
+use super::entry::Position;
+use super::layout::Kind;
+use super::state::Held;
+use super::state::Shared;
+use super::state::State;
+use super::table::Cursor;
+
+/// The least time from the end of a sync to the start of the next.
+const PACE: Duration = Duration::from_millis(2);
+/// After this time an entry is synced though nobody asked.
+const UNWANTED: Duration = Duration::from_secs(1);
+/// How often cursors are written and old segments looked through.
+const HOUSE: Duration = Duration::from_secs(1);
+/// The least time between two such rounds when somebody waits for room.
+const HURRY: Duration = Duration::from_millis(20);
+/// The first and the longest pause after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How often the last write of all is tried.
+const LAST_TRIES: u32 = 3;
+
+/// What is to be done next.
+enum Job {
+    Write,
+    Sync,
+    House,
+    Stop,
+}
+
+/// The thread that owns the files.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) disk: Disk,
+    last_sync: Instant,
+    last_house: Instant,
+    last_cursors: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, disk: Disk) -> Writer {
+        let now = Instant::now();
+        let earlier = now.checked_sub(PACE).unwrap_or(now);
+        Writer { shared, disk, last_sync: earlier, last_house: now, last_cursors: now }
+    }
+
+    /// Works until the journal is closed.
+    pub(super) fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let job = self.next_job();
+            let is_last = matches!(job, Job::Stop);
+            let done = match job {
+                Job::Write => self.write(),
+                Job::Sync => self.sync(),
+                Job::House => self.keep_house(),
+                Job::Stop => self.finish(),
+            };
+            match done {
+                Ok(()) => {
+                    if failures > 0 {
+                        tracing::info!("the journal is written again");
+                        self.shared.lock().failure = None;
+                    }
+                    failures = 0;
+                    if is_last {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.report(&error, failures);
+                    if is_last && failures >= LAST_TRIES {
+                        break;
+                    }
+                    self.pause(failures);
+                }
+            }
+        }
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    fn next_job(&self) -> Job {
+        let mut state = self.shared.lock();
+        loop {
+            if state.is_stopping {
+                return Job::Stop;
+            }
+            let now = Instant::now();
+            let sync_at = self.sync_at(&state);
+            if sync_at.is_some_and(|at| at <= now) {
+                return Job::Sync;
+            }
+            if state.unwritten_bytes >= WRITE_BYTES {
+                return Job::Write;
+            }
+            let house_at = self.last_house + if state.wants_room { HURRY } else { HOUSE };
+            if house_at <= now {
+                return Job::House;
+            }
+            let until = sync_at.map_or(house_at, |at| at.min(house_at));
+            state.writer_waits = true;
+            state = Shared::wait(&self.shared.work, state, until - now);
+            state.writer_waits = false;
+        }
+    }
+
+    /// When the next sync is to start, as things stand.
+    fn sync_at(&self, state: &State) -> Option<Instant> {
+        let is_full = state.unsynced_bytes >= self.shared.limits.tail_bytes / 2;
+        if state.end <= state.durable {
+            None
+        } else if state.want > state.durable || is_full {
+            Some(self.last_sync + PACE)
+        } else {
+            state.unsynced_since.map(|since| since + UNWANTED)
+        }
+    }
+
+    /// Writes what is in the tail, and begins new segments on the way.
+    fn write(&mut self) -> io::Result<()> {
+        let until = self.shared.end();
+        loop {
+            let (held, durable) = self.unwritten(until);
+            let Some(first) = held.first() else { return Ok(()) };
+            if self.disk.needs_segment(first.stored) {
+                self.sync_written()?;
+                self.begin_segment(first)?;
+            }
+            let before = self.disk.active.as_ref().map_or(0, |active| active.at);
+            let count = match self.disk.write(&held, durable) {
+                Ok(count) => count,
+                Err(error) if is_no_room(&error) => return Err(error),
+                Err(error) => return Err(self.give_up_segment(error)),
+            };
+            let after = self.disk.active.as_ref().map_or(0, |active| active.at);
+            let expected: u64 = held[..count].iter().map(|held| held.stored).sum();
+            let mut state = self.shared.lock();
+            state.written = held[count - 1].entry.position;
+            state.unwritten_bytes -= expected;
+            state.bytes = (state.bytes + (after - before)).saturating_sub(expected);
+        }
+    }
+
+    fn unwritten(&self, until: Position) -> (Vec<Held>, Position) {
+        let state = self.shared.lock();
+        let mut bytes = 0;
+        let held = state.tail.behind(state.written).take(MAX_ENTRIES).take_while(|held| {
+            let is_first = bytes == 0;
+            bytes += held.stored;
+            held.entry.position <= until && (is_first || bytes <= MAX_BYTES)
+        });
+        (held.cloned().collect(), state.durable)
+    }
+
+    fn begin_segment(&mut self, first: &Held) -> io::Result<()> {
+        let now = self.shared.clock.wall();
+        let cursors = {
+            let mut state = self.shared.lock();
+            state.readers.is_changed = false;
+            state.readers.cursors(state.durable, now)
+        };
+        self.expire_sources(now);
+        let begun = self.disk.begin_segment(&Start::with(first), &cursors);
+        let mut state = self.shared.lock();
+        match begun {
+            Ok(segment) => {
+                state.readers.note_stored(&cursors);
+                state.bytes += segment.used();
+                state.segments.push_back(segment);
+                Ok(())
+            }
+            Err(error) => {
+                state.readers.is_changed = true;
+                state.wants_room = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes and syncs everything appended so far, and cursors if it is time for them.
+    fn sync(&mut self) -> io::Result<()> {
+        self.write()?;
+        let cursors = self.due_cursors();
+        self.write_cursors(&cursors)?;
+        self.sync_written()?;
+        self.shared.lock().readers.note_stored(&cursors);
+        Ok(())
+    }
+
+    fn due_cursors(&mut self) -> Vec<Cursor> {
+        let mut state = self.shared.lock();
+        let is_due = self.last_cursors.elapsed() >= HOUSE || state.wants_room || state.is_stopping;
+        if !is_due || !state.readers.is_dirty(state.durable) {
+            return Vec::new();
+        }
+        self.last_cursors = Instant::now();
+        state.readers.is_changed = false;
+        state.readers.cursors(state.durable, self.shared.clock.wall())
+    }
+
+    fn write_cursors(&mut self, cursors: &[Cursor]) -> io::Result<()> {
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        let done = self.write_control(Kind::Cursors, &Disk::cursors_body(cursors));
+        if done.is_err() {
+            self.shared.lock().readers.is_changed = true;
+        }
+        done
+    }
+
+    fn write_control(&mut self, kind: Kind, body: &[u8]) -> io::Result<()> {
+        let (times, durable) = {
+            let state = self.shared.lock();
+            ((state.written, state.time, state.engine_time), state.durable)
+        };
+        let before = self.disk.active.as_ref().map_or(0, |active| active.at);
+        self.disk.write_control(kind, body, times, durable)?;
+        let after = self.disk.active.as_ref().map_or(0, |active| active.at);
+        self.shared.lock().bytes += after - before;
+        Ok(())
+    }
+
+    /// Syncs what has been written and tells everyone.
+    fn sync_written(&mut self) -> io::Result<()> {
+        let written = self.shared.lock().written;
+        #[cfg(test)]
+        let synced = self.shared.faults.sync().and_then(|()| self.disk.sync());
+        #[cfg(not(test))]
+        let synced = self.disk.sync();
+        self.last_sync = Instant::now();
+        if let Err(error) = synced {
+            return Err(self.give_up_segment(error));
+        }
+        let mut state = self.shared.lock();
+        state.syncs += 1;
+        state.durable = written;
+        state.unsynced_bytes = state.unwritten_bytes;
+        let is_all = state.last_said <= written;
+        state.unsynced_since = (!is_all).then_some(self.last_sync);
+        self.shared.readable.store(written.0, Ordering::Release);
+        let passed = state.readers.passed();
+        let given_up = state.tail.trim(written, passed, self.shared.limits.tail_bytes);
+        drop(state);
+        drop(given_up);
+        self.shared.changed.notify_all();
+        self.shared.wake_synced();
+        Ok(())
+    }
+
+    fn give_up_segment(&mut self, error: io::Error) -> io::Error {
+        let mut state = self.shared.lock();
+        let durable = state.durable;
+        self.disk.give_up_segment(durable);
+        state.failed_syncs += 1;
+        state.written = durable;
+        let again: u64 = state.tail.behind(durable).map(|held| held.stored).sum();
+        // What the segment given up holds stays on disk until it is trimmed.
+        state.bytes += again - state.unwritten_bytes;
+        state.unwritten_bytes = again;
+        state.unsynced_bytes = again;
+        error
+    }
+
+    fn keep_house(&mut self) -> io::Result<()> {
+        let is_dirty = {
+            let state = self.shared.lock();
+            state.readers.is_dirty(state.durable) && self.disk.active.is_some()
+        };
+        let stored = if is_dirty { self.sync() } else { Ok(()) };
+        self.trim();
+        self.last_house = Instant::now();
+        stored
+    }
+
+    /// The last write: everything, the cursors, and the mark of a clean end.
+    fn finish(&mut self) -> io::Result<()> {
+        self.sync()?;
+        // Cursors may follow what the first of the two syncs has made durable.
+        self.sync()?;
+        self.write_control(Kind::CleanEnd, &[])?;
+        self.sync_written()
+    }
+
+    fn report(&self, error: &io::Error, failures: u32) {
+        let mut state = self.shared.lock();
+        state.failure = Some(error.to_string());
+        drop(state);
+        self.shared.changed.notify_all();
+        if failures == 1 {
+            tracing::error!(%error, "cannot write the journal; inputs are held back");
+        }
+    }
+
+    fn pause(&mut self, failures: u32) {
+        let pause = RETRY.0.saturating_mul(1 << failures.min(6)).min(RETRY.1);
+        self.trim();
+        let state = self.shared.lock();
+        drop(Shared::wait(&self.shared.work, state, pause));
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
