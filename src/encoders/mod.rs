@@ -6,10 +6,12 @@ use crate::plugin::Kind;
 mod json;
 mod payload;
 mod protobuf;
+mod rst;
 
 /// The kinds of this family, one row each.
 pub const ENCODERS: &[Kind<dyn Encoder>] = &[
     Kind::encoder::<json::JsonEncoder>(),
     Kind::encoder::<payload::PayloadEncoder>(),
     Kind::encoder::<protobuf::ProtobufEncoder>(),
+    Kind::encoder::<rst::RstEncoder>(),
 ];

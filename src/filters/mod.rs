@@ -4,8 +4,10 @@ use crate::plugin::Filter;
 use crate::plugin::Kind;
 
 mod counter;
+mod stat;
 #[cfg(test)]
 mod testing;
 
 /// The kinds of this family, one row each.
-pub const FILTERS: &[Kind<dyn Filter>] = &[Kind::filter::<counter::CounterFilter>()];
+pub const FILTERS: &[Kind<dyn Filter>] =
+    &[Kind::filter::<counter::CounterFilter>(), Kind::filter::<stat::StatFilter>()];

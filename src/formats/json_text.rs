@@ -75,8 +75,8 @@ fn plain_len(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(eight) = text.get(at..at + 8) {
         let word = u64::from_le_bytes(eight.try_into().expect("it has eight bytes"));
-        let quote = word ^ ONES * u64::from(b'"');
-        let backslash = word ^ ONES * u64::from(b'\\');
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
         let found = (word.wrapping_sub(ONES * 0x20) & !word)
             | (quote.wrapping_sub(ONES) & !quote)
             | (backslash.wrapping_sub(ONES) & !backslash);
