@@ -37,17 +37,15 @@ impl Rfc3339 {
         put_digits(&mut text[11..13], second / 3600);
         put_digits(&mut text[14..16], second / 60 % 60);
         put_digits(&mut text[17..19], second % 60);
-        let end = match fraction {
-            0 => 19,
-            _ => {
-                put_digits(&mut text[20..29], fraction);
-                match (fraction % 1_000_000, fraction % 1000) {
-                    (0, _) => 23,
-                    (_, 0) => 26,
-                    _ => 29,
-                }
-            }
+        let end = match (fraction, fraction % 1_000_000, fraction % 1000) {
+            (0, ..) => 19,
+            (_, 0, _) => 23,
+            (.., 0) => 26,
+            _ => 29,
         };
+        if end > 19 {
+            put_digits(&mut text[20..29], fraction);
+        }
         text[end] = b'Z';
         out.extend_from_slice(&text[..=end]);
     }

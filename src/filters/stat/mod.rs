@@ -51,7 +51,7 @@ pub(super) struct StatFilter {
 struct Metric {
     /// What becomes of the number.
     #[serde(rename = "type")]
-    metric_type: MetricType,
+    form: Form,
     /// What it is called.
     name: Template,
     /// Where it comes from.
@@ -62,7 +62,7 @@ struct Metric {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-enum MetricType {
+enum Form {
     /// It is added to a sum.
     Counter,
     /// It is a duration in milliseconds.
@@ -71,12 +71,12 @@ enum MetricType {
     Gauge,
 }
 
-impl MetricType {
+impl Form {
     fn modifier(self) -> &'static [u8] {
         match self {
-            MetricType::Counter => b"c",
-            MetricType::Timer => b"ms",
-            MetricType::Gauge => b"g",
+            Form::Counter => b"c",
+            Form::Timer => b"ms",
+            Form::Gauge => b"g",
         }
     }
 }
@@ -133,7 +133,7 @@ struct Stat {
 #[derive(Default)]
 struct Values {
     names: ArrayBuilder,
-    values: ArrayBuilder,
+    numbers: ArrayBuilder,
     modifiers: ArrayBuilder,
     sampling: ArrayBuilder,
     /// About how many bytes they take.
@@ -143,7 +143,7 @@ struct Values {
 impl Values {
     fn push(&mut self, name: &[u8], value: f64, modifier: &[u8]) {
         self.names.push(Value::String(name));
-        self.values.push(Value::Double(value));
+        self.numbers.push(Value::Double(value));
         self.modifiers.push(Value::String(modifier));
         self.sampling.push(Value::Double(1.0));
         self.size += name.len() + modifier.len() + 24;
@@ -151,7 +151,7 @@ impl Values {
 
     fn clear(&mut self) {
         self.names.clear();
-        self.values.clear();
+        self.numbers.clear();
         self.modifiers.clear();
         self.sampling.clear();
         self.size = 0;
@@ -198,7 +198,7 @@ impl Stat {
         message
             .string("stat_accum_name", "", self.accum.as_bytes())
             .array("name", "", &self.values.names)
-            .array("value", "", &self.values.values)
+            .array("value", "", &self.values.numbers)
             .array("modifier", "", &self.values.modifiers)
             .array("sampling", "", &self.values.sampling);
         if let Err(error) = message.finish() {
@@ -215,7 +215,7 @@ fn read(metric: &Metric, message: &Message<'_>, text: &mut Vec<u8>, values: &mut
     text.clear();
     let is_named = metric.name.put(message, text, metric.replace_dot);
     if is_named && !text.is_empty() {
-        values.push(text, value, metric.metric_type.modifier());
+        values.push(text, value, metric.form.modifier());
     }
     is_named && !text.is_empty()
 }
