@@ -12,6 +12,7 @@ use schemars::SchemaGenerator;
 use schemars::json_schema;
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::Serialize;
 use serde::de;
 use serde::de::IgnoredAny;
 use toml::de::DeTable;
@@ -98,7 +99,7 @@ impl Default for Hekad {
 }
 
 /// The least weighty line that is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Data was lost or a person is needed.
@@ -128,7 +129,7 @@ impl LogLevel {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// Lines for people.

@@ -59,6 +59,7 @@ pub use options::Retries;
 pub use options::SplitterCommon;
 pub use options::Start;
 pub use options::keys;
+pub use options::schemas;
 pub use problem::Problem;
 pub use problem::Severity;
 pub use problem::render_all;

@@ -5,8 +5,11 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use schemars::Schema;
+use schemars::schema_for;
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::Serialize;
 use serde::de;
 use toml::Spanned;
 
@@ -82,6 +85,18 @@ pub fn keys(family: Family) -> &'static [&'static str] {
         Family::Filter => READER_KEYS,
         Family::Output => OUTPUT_KEYS,
         Family::Decoder | Family::Encoder => &[],
+    }
+}
+
+/// Returns what is to be known of the common options of a family: JSON Schemas with descriptions and
+/// defaults, one after the other.
+pub fn schemas(family: Family) -> Vec<Schema> {
+    match family {
+        Family::Input => vec![schema_for!(InputCommon)],
+        Family::Splitter => vec![schema_for!(SplitterCommon)],
+        Family::Filter => vec![schema_for!(ReaderCommon)],
+        Family::Output => vec![schema_for!(ReaderCommon), schema_for!(OutputCommon)],
+        Family::Decoder | Family::Encoder => Vec::new(),
     }
 }
 
@@ -223,7 +238,7 @@ pub struct OutputCommon {
 }
 
 /// How much of the journal may wait for one reader.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Buffering {
     /// Bytes of the journal from its cursor to the end that count as full; 0 is the journal's budget.
@@ -241,7 +256,7 @@ pub struct Buffering {
 }
 
 /// What happens when the journal is full for a reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FullAction {
     /// Inputs wait.
@@ -254,7 +269,7 @@ pub enum FullAction {
 }
 
 /// Where a new reader begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// At the oldest entry there is.
@@ -265,7 +280,7 @@ pub enum Start {
 }
 
 /// How a plugin that failed is started again.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
     /// The most that is added to each pause, at random.

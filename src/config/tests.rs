@@ -336,3 +336,17 @@ fn nothing_written_makes_it_panic() {
     let deep = format!("[TcpInput]\na = {}1{}", "[".repeat(60), "]".repeat(60));
     assert!(Problem::any_error(&parse("x.toml", &deep, &surroundings()).1));
 }
+
+#[test]
+fn every_common_key_is_described() {
+    for family in Family::ALL {
+        let schemas = schemas(family);
+        for key in keys(family) {
+            let described = schemas.iter().any(|schema| {
+                let property = &schema.as_value()["properties"][*key];
+                property["description"].as_str().is_some_and(|text| !text.is_empty())
+            });
+            assert!(described, "{key} of {family}s");
+        }
+    }
+}
