@@ -297,7 +297,7 @@ pub struct Retries {
     pub delay: Duration,
     /// How often it is started again, -1 for ever.
     #[serde(deserialize_with = "times")]
-    #[schemars(with = "i64")]
+    #[schemars(with = "i64", extend("default" = -1))]
     pub max_retries: Option<u32>,
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use crate::catalog::CATALOG;
+use crate::config;
+use crate::config::Family;
 use crate::plugin::Defaults;
 use crate::plugin::Kind;
 use options::options;
@@ -92,6 +94,13 @@ impl Row {
         for option in options(&(self.schema)(), self.name) {
             let _ = writeln!(text, "  {}: {}", option.name, option.form);
             push_indented(&mut text, 6, &option.doc);
+        }
+        let family = Family::of(self.name);
+        for schema in family.into_iter().flat_map(config::schemas) {
+            for option in options(&schema, self.name) {
+                let _ = writeln!(text, "  {}: {}", option.name, option.form);
+                push_indented(&mut text, 6, &option.doc);
+            }
         }
         for (name, default) in self.own_defaults() {
             let _ = writeln!(text, "  {name}: here by default {default}");

@@ -1,7 +1,11 @@
 //! The options of a kind, read out of the JSON Schema of its settings.
 
+use std::time::Duration;
+
 use serde_json::Map;
 use serde_json::Value;
+
+use crate::stdx;
 
 /// How many sections deep options are listed.
 const MAX_DEPTH: usize = 4;
@@ -43,7 +47,12 @@ fn list(schema: &Value, within: &Within, path: &str, depth: usize, listed: &mut 
         let mut form = form(property, within, 0);
         match property.get("default").or_else(|| resolved.get("default")) {
             _ if required(name) => form.push_str(", required"),
-            None | Some(Value::Null | Value::Object(_)) => {}
+            None | Some(Value::Null) => {}
+            Some(Value::Object(parts)) => {
+                if let Some(duration) = duration(parts) {
+                    form = format!("{form}, default {duration:?}");
+                }
+            }
             Some(default) => form = format!("{form}, default {default}"),
         }
         let doc = text(property).or_else(|| text(resolved)).unwrap_or_default().to_owned();
@@ -59,6 +68,13 @@ fn list(schema: &Value, within: &Within, path: &str, depth: usize, listed: &mut 
             }
         }
     }
+}
+
+/// A duration as a person writes it, out of the two numbers serde makes of it.
+fn duration(parts: &Map<String, Value>) -> Option<String> {
+    let seconds = parts.get("secs")?.as_u64()?;
+    let nanoseconds = u32::try_from(parts.get("nanos")?.as_u64()?).ok()?;
+    Some(stdx::duration::text(Duration::new(seconds, nanoseconds)))
 }
 
 fn text(schema: &Value) -> Option<&str> {
@@ -161,12 +177,19 @@ mod tests {
         names: Vec<String>,
         /// A section.
         tls: Option<Section>,
+        /// A time.
+        #[schemars(default = "half_a_second", with = "stdx::duration::Written")]
+        wait: Duration,
         /// Sections.
         signer: std::collections::BTreeMap<String, Section>,
     }
 
     fn three() -> u32 {
         3
+    }
+
+    fn half_a_second() -> Duration {
+        Duration::from_millis(500)
     }
 
     #[derive(schemars::JsonSchema)]
@@ -203,6 +226,7 @@ mod tests {
             "signer.<name>.key: text, required (A key.)",
             "tls: section (A section.)",
             "tls.key: text, required (A key.)",
+            "wait: number or text, default \"500ms\" (A time.)",
         ];
         assert_eq!(listed, expected);
     }
