@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::number::Number;
+use super::pattern::Matching;
 use super::pattern::Pattern;
 use crate::message::Value;
 
@@ -44,6 +45,19 @@ impl Condition {
             Condition::Truth(truth) => value == Value::Bool(*truth),
             Condition::Present => true,
             Condition::Absent => false,
+        }
+    }
+
+    /// What the test costs on a usual text, in nanoseconds, about.
+    pub(super) fn cost(&self) -> u32 {
+        match self {
+            Condition::Found(pattern) | Condition::NotFound(pattern) => match pattern.matching() {
+                Matching::Contains(_) => 30,
+                Matching::Regex { .. } => 80,
+                _ => 3,
+            },
+            Condition::Text(..) => 3,
+            _ => 2,
         }
     }
 }

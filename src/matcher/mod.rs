@@ -100,7 +100,8 @@ impl Matcher {
     /// When the expression is none, or exceeds 64 KiB, 100 parentheses inside each other or 8 MiB
     /// of compiled regular expressions.
     pub fn parse(text: &str) -> Result<Matcher, Error> {
-        let tree = parser::parse(text)?;
+        let mut tree = parser::parse(text)?;
+        tree.arrange(&|variable, condition| variable.cost() + condition.cost());
         Ok(Matcher { compiled: Arc::new(Compiled { source: text.to_owned(), tree }) })
     }
 

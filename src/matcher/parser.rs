@@ -86,7 +86,7 @@ impl<'t> Parser<'t> {
         let message = match &self.token {
             Token::End if self.text.trim().is_empty() => "expression is empty".to_owned(),
             Token::End => "expression ends too early".to_owned(),
-            _ => format!("unexpected {}", &self.text[self.span.clone()]),
+            _ => format!("unexpected {}", shortened(&self.text[self.span.clone()])),
         };
         self.error(message, expected)
     }
@@ -282,5 +282,15 @@ impl<'t> Parser<'t> {
             Some(nanoseconds) => Ok(Number::Integer(nanoseconds)),
             None => Err(self.error("time is out of range", "expected a year from 1678 to 2261")),
         }
+    }
+}
+
+/// The beginning of a token, for a message.
+fn shortened(token: &str) -> String {
+    /// In characters.
+    const MAX: usize = 40;
+    match token.char_indices().nth(MAX) {
+        Some((end, _)) => format!("{}…", &token[..end]),
+        None => token.to_owned(),
     }
 }

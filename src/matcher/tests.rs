@@ -1,5 +1,7 @@
 //! What expressions mean, and what their mistakes look like.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::message::ArrayBuilder;
 use crate::message::Batch;
@@ -332,4 +334,26 @@ fn long_lines_are_cut_around_the_mistake() {
     let caret = lines[2].chars().position(|c| c == '^').unwrap();
     assert_eq!(lines[1].chars().skip(caret).take(3).collect::<String>(), "Typ");
     assert!(lines[1].chars().count() < 110);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,40}") {
+        let _ = Matcher::parse(&text).map_err(|error| error.to_string());
+    }
+
+    #[test]
+    fn any_row_of_words_is_answered(words in prop::collection::vec(prop::sample::select(vec![
+        "Type", "Pid", "Fields[", "Fields[x]", "[1]", "]", "==", "!=", "=~", "<", "'a'", "\"", "'",
+        "/a/", "/", "(", ")", "&&", "||", "!", "NOT", "TRUE", "NIL", "5", "-", ".", "e", "=", "\n",
+        "\\", "é", "/(/",
+    ]), 0..12)) {
+        let text = words.concat();
+        if let Err(error) = Matcher::parse(&text) {
+            let span = error.span();
+            prop_assert!(span.start <= span.end && span.end <= text.len());
+            prop_assert_eq!(error.expression(), text);
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
 }

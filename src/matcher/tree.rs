@@ -79,6 +79,29 @@ impl<V> Node<V> {
         }
     }
 
+    /// Puts cheap tests before dear ones where their order does not matter.
+    pub(super) fn arrange(&mut self, cost: &impl Fn(&V, &Condition) -> u32) {
+        match self {
+            Node::Constant(_) | Node::Test(..) => {}
+            Node::Not(node) => node.arrange(cost),
+            Node::All(nodes) | Node::Any(nodes) => {
+                nodes.iter_mut().for_each(|node| node.arrange(cost));
+                nodes.sort_by_cached_key(|node| node.cost(cost));
+            }
+        }
+    }
+
+    fn cost(&self, cost: &impl Fn(&V, &Condition) -> u32) -> u32 {
+        match self {
+            Node::Constant(_) => 0,
+            Node::Test(variable, condition) => cost(variable, condition),
+            Node::Not(node) => node.cost(cost),
+            Node::All(nodes) | Node::Any(nodes) => {
+                nodes.iter().map(|node| node.cost(cost)).fold(0, u32::saturating_add)
+            }
+        }
+    }
+
     /// The same tree over other variables.
     pub(super) fn map<W>(&self, variable: &mut impl FnMut(&V) -> W) -> Node<W> {
         match self {

@@ -267,6 +267,30 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl<'a> Fields<'a> {
+    /// The name and the encoding of the next field, which may still be damaged behind its name.
+    #[inline]
+    pub(crate) fn next_named(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        loop {
+            let encoded = self.next_encoded()?;
+            if let Some(name) = name_of(encoded) {
+                return Some((name, encoded));
+            }
+        }
+    }
+}
+
+/// The name of an encoded field, quickly where it comes first; `None` when the field is damaged.
+#[inline]
+pub(super) fn name_of(encoded: &[u8]) -> Option<&[u8]> {
+    if let [0x0a, length @ 0..0x80, rest @ ..] = encoded
+        && let Some(name) = rest.get(..usize::from(*length))
+    {
+        return Some(name);
+    }
+    Field::parse(encoded).map(|field| field.name)
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 

@@ -3,9 +3,9 @@
 use super::field::Field;
 use super::field::Fields;
 use super::field::Value;
+use super::field::name_of;
 use super::header;
 use super::header::Header;
-use super::wire;
 
 /// A message, read in place.
 ///
@@ -156,7 +156,7 @@ impl<'a> Message<'a> {
         let mut fields = self.fields();
         let mut left = index;
         while let Some(encoded) = fields.next_encoded() {
-            if !is_named(encoded, name) {
+            if name_of(encoded) != Some(name) {
                 continue;
             }
             if let Some(field) = Field::parse(encoded) {
@@ -174,25 +174,4 @@ impl<'a> Message<'a> {
     pub fn value(&self, name: &[u8], index: usize, value: usize) -> Option<Value<'a>> {
         self.field(name, index)?.value(value)
     }
-}
-
-/// Tells whether the encoded field is called `name`, quickly where the name comes first.
-fn is_named(encoded: &[u8], name: &[u8]) -> bool {
-    if let (Some(0x0a), Some(&length)) = (encoded.first(), encoded.get(1))
-        && length < 0x80
-    {
-        return usize::from(length) == name.len() && encoded[2..].starts_with(name);
-    }
-    let mut at = 0;
-    let mut found: &[u8] = b"";
-    while at < encoded.len() {
-        let Some(tag) = wire::varint(encoded, &mut at) else { return false };
-        if tag == 0x0a {
-            let Some(value) = wire::delimited(encoded, &mut at) else { return false };
-            found = value;
-        } else if wire::skip(encoded, tag, &mut at).is_none() {
-            return false;
-        }
-    }
-    found == name
 }
