@@ -69,11 +69,6 @@ impl Pattern {
         Ok(Pattern { source: source.into(), matching })
     }
 
-    /// The regular expression as it was written.
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
     /// How the pattern is matched.
     pub(super) fn matching(&self) -> &Matching {
         &self.matching

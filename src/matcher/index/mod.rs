@@ -176,7 +176,9 @@ impl Builder {
     fn build(self) -> Plans {
         let Builder { operands, slots, mut plans, .. } = self;
         let mut statistics = Statistics::default();
-        slots.iter().for_each(|tree| statistics.count(tree));
+        for tree in &slots {
+            statistics.count(tree);
+        }
         let mut drafts = BTreeMap::<usize, Draft>::new();
         for (tree, slot) in slots.into_iter().zip(0..) {
             let Some(plan) = keys::plan(&tree, &statistics) else {

@@ -15,7 +15,7 @@ pub(super) struct Names {
 
 #[derive(Debug)]
 struct Name {
-    name: Box<[u8]>,
+    text: Box<[u8]>,
     wanted: Vec<Wanted>,
     /// The next name with the same mark, counted from one.
     next: u32,
@@ -40,7 +40,7 @@ impl Names {
         let mut known = hashbrown::HashMap::<&[u8], usize>::new();
         for (path, number) in fields.iter().zip(0..) {
             let at = *known.entry(&path.name).or_insert_with(|| {
-                names.push(Name { name: path.name.clone(), wanted: Vec::new(), next: 0, last: 0 });
+                names.push(Name { text: path.name.clone(), wanted: Vec::new(), next: 0, last: 0 });
                 names.len() - 1
             });
             names[at].wanted.push(Wanted { number, field: path.field, value: path.value });
@@ -49,7 +49,7 @@ impl Names {
         let size = (names.len() * 8).next_power_of_two().clamp(64, 1 << 20);
         let mut first = vec![0; size].into_boxed_slice();
         for (name, number) in names.iter_mut().zip(1..) {
-            let head = &mut first[mark(&name.name) & (size - 1)];
+            let head = &mut first[mark(&name.text) & (size - 1)];
             name.next = *head;
             *head = number;
         }
@@ -67,7 +67,7 @@ impl Names {
         let mut number = *self.first.get(mark(name) & (self.first.len() - 1))?;
         while let Some(at) = number.checked_sub(1).map(|at| at as usize) {
             let known = &self.names[at];
-            if *known.name == *name {
+            if *known.text == *name {
                 return Some(at);
             }
             number = known.next;

@@ -57,7 +57,9 @@ impl PlainMessage {
         }
         for (name, values) in &self.fields {
             let mut array = ArrayBuilder::default();
-            values.iter().for_each(|value| assert!(array.push(value.value())));
+            for value in values {
+                assert!(array.push(value.value()));
+            }
             message.array(name, "", &array);
         }
         message.finish().unwrap();
@@ -376,7 +378,9 @@ proptest! {
         messages in prop::collection::vec(some_message(), 0..12),
     ) {
         let mut batch = Batch::new();
-        messages.iter().for_each(|message| message.write(&mut batch));
+        for message in &messages {
+            message.write(&mut batch);
+        }
         let rows: Vec<Row> = expressions
             .iter()
             .map(|(expression, signer)| Row {
