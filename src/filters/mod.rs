@@ -4,10 +4,14 @@ use crate::plugin::Filter;
 use crate::plugin::Kind;
 
 mod counter;
+mod sandbox;
 mod stat;
 #[cfg(test)]
 mod testing;
 
 /// The kinds of this family, one row each.
-pub const FILTERS: &[Kind<dyn Filter>] =
-    &[Kind::filter::<counter::CounterFilter>(), Kind::filter::<stat::StatFilter>()];
+pub const FILTERS: &[Kind<dyn Filter>] = &[
+    Kind::filter::<counter::CounterFilter>(),
+    Kind::filter::<sandbox::SandboxFilter>(),
+    Kind::filter::<stat::StatFilter>(),
+];

@@ -16,6 +16,7 @@ mod load;
 mod process;
 mod raw;
 mod selector;
+mod settings;
 mod spec;
 mod watchdog;
 
@@ -33,6 +34,9 @@ pub use failure::Trouble;
 pub use failure::Usage;
 pub use failure::Which;
 pub use load::check;
+pub use settings::ScriptType;
+pub use settings::Settings;
+pub use settings::SourceError;
 pub use spec::ConfigValue;
 pub use spec::EntryTime;
 pub use spec::Limits;

@@ -111,10 +111,6 @@ impl Filter for StatFilter {
             text: Vec::new(),
         }))
     }
-
-    fn keeps_state(&self) -> bool {
-        false
-    }
 }
 
 struct Stat {
