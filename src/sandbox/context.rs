@@ -1,8 +1,16 @@
 //! What host functions work on: one for each state.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::hash::BuildHasher;
+use std::hash::Hasher;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use chrono_tz::Tz;
 
 use super::failure::Usage;
+use super::random::Random;
 use super::raw::Complaint;
 use super::raw::Loan;
 use super::raw::Object;
@@ -39,6 +47,10 @@ pub(super) struct Context {
     parked: Option<Box<dyn Object>>,
     complaint: String,
     traceback: String,
+    /// The generator behind `math.random`.
+    pub(super) random: Random,
+    /// The module `require` is about to run: its name for messages, and its code.
+    pub(super) module: (CString, Vec<u8>),
 }
 
 /// What a script was loaded with.
@@ -52,6 +64,8 @@ pub(super) struct Setting {
     pub(super) config: BTreeMap<String, ConfigValue>,
     pub(super) modules: Modules,
     pub(super) own_matcher: Refusal,
+    /// The zone that a decoder's timestamps are in.
+    pub(super) zone: Option<Tz>,
 }
 
 /// The filter's own matcher, if injections are to be held against it.
@@ -81,8 +95,12 @@ pub(super) struct Call {
     /// What an encoder has made.
     pub(super) output: Vec<u8>,
     pub(super) has_output: bool,
-    /// An encoder's own copy of the message, once it has written to it.
-    pub(super) copy: Option<Box<Draft>>,
+    /// An encoder's own copy of the message.
+    pub(super) copy: Draft,
+    /// Whether it has made one, by writing to the message.
+    pub(super) has_copy: bool,
+    /// Lines printed.
+    pub(super) printed: u32,
     /// Whether a decoder has replaced the message it was given.
     pub(super) has_replaced: bool,
 }
@@ -100,6 +118,7 @@ impl Context {
                 config: spec.config.clone(),
                 modules: spec.modules.clone(),
                 own_matcher: Refusal(spec.own_matcher.clone()),
+                zone: None,
             },
             call: Call::default(),
             now: spec.now,
@@ -112,6 +131,8 @@ impl Context {
             parked: None,
             complaint: String::new(),
             traceback: String::new(),
+            random: Random::seeded(seed(spec)),
+            module: (CString::default(), Vec::new()),
         }
     }
 
@@ -124,6 +145,33 @@ impl Context {
         call.message = message;
         call.payload.clear();
         call.fields_read = 0;
+        call.has_output = false;
+        call.has_copy = false;
+        call.has_replaced = false;
+        call.printed = 0;
+    }
+
+    /// The message that the call may change: the decoder's record, the encoder's copy.
+    pub(super) fn writable(&mut self) -> Option<&mut Draft> {
+        let Context { loan, call, .. } = self;
+        if self.setting.role == Role::Encoder {
+            if !call.has_copy {
+                call.copy.copy_from(&loan.message()?);
+                call.has_copy = true;
+            }
+            return Some(&mut call.copy);
+        }
+        loan.draft_mut()
+    }
+
+    /// The message that the call may change, if it is to be read from.
+    pub(super) fn changed(&self) -> Option<&Draft> {
+        if self.call.has_copy { Some(&self.call.copy) } else { self.loan.draft() }
+    }
+
+    /// The time scripts of this family see: filters that of the entry, all others the clock's.
+    pub(super) fn time_ns(&self) -> i64 {
+        if self.setting.role == Role::Filter { self.now.ns } else { wall_clock_ns() }
     }
 
     /// Puts a native object where it is taken from when the host function has returned.
@@ -154,4 +202,21 @@ impl Context {
     pub(super) fn traceback(&mut self) -> &mut String {
         &mut self.traceback
     }
+}
+
+/// The seed of a script's random numbers: that of a filter depends on its name alone.
+fn seed(spec: &Spec) -> u64 {
+    if spec.role != Role::Filter {
+        return std::hash::RandomState::new().build_hasher().finish();
+    }
+    // FNV-1a, which stays the same from build to build.
+    spec.name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The wall clock, in nanoseconds since the epoch.
+pub(super) fn wall_clock_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

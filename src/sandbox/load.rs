@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::path::Path;
 use std::path::PathBuf;
 
+use chrono_tz::Tz;
+
 use super::Sandbox;
 use super::api;
 use super::context::Context;
@@ -12,6 +14,7 @@ use super::failure::Problem;
 use super::raw::Entry;
 use super::raw::Raised;
 use super::raw::State;
+use super::spec::ConfigValue;
 use super::spec::Limits;
 use super::spec::Spec;
 use super::watchdog::Watch;
@@ -28,6 +31,7 @@ impl Sandbox {
         let failed = |raised: Raised| located(&spec.script.path, raised.text);
         let watch = Watch::of_this_thread();
         let mut state = State::new(Context::new(spec), watch.counters.clone()).map_err(failed)?;
+        state.cx().setting.zone = zone(spec)?;
         api::install(&mut state, spec.role).map_err(failed)?;
         state.seal().map_err(failed)?;
         if spec.limits.memory != 0 {
@@ -47,6 +51,20 @@ impl Sandbox {
         }
         let has_timer = state.has_entry(Entry::TimerEvent);
         Ok(Sandbox { state, watch, limits: spec.limits, has_timer })
+    }
+}
+
+/// The zone a decoder's timestamps are in, by its configuration.
+fn zone(spec: &Spec) -> Result<Option<Tz>, Error> {
+    match spec.config.get("tz") {
+        Some(ConfigValue::String(name)) if !name.is_empty() => {
+            name.parse().map(Some).map_err(|_| Error {
+                file: spec.script.path.clone(),
+                line: None,
+                message: format!("tz names no time zone: {name:?}"),
+            })
+        }
+        _ => Ok(None),
     }
 }
 

@@ -11,9 +11,11 @@
 
 mod api;
 mod context;
+mod encode;
 mod failure;
 mod load;
 mod process;
+mod random;
 mod raw;
 mod selector;
 mod settings;

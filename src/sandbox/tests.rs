@@ -149,3 +149,158 @@ fn a_message_kept_past_its_call_is_an_error() {
     };
     assert!(failure.message.contains("valid only during the call"), "{failure:?}");
 }
+
+fn of_role(role: Role, text: &str) -> Sandbox {
+    let mut spec = filter(text);
+    spec.role = role;
+    Sandbox::load(&spec).unwrap()
+}
+
+/// Runs a decoder over a record and shows the messages it makes, fields as `name=value`.
+fn decode(text: &str, record: &str) -> Vec<String> {
+    let mut sandbox = of_role(Role::Decoder, text);
+    let mut draft = crate::message::Draft::default();
+    draft.payload = Some(record.as_bytes().to_vec());
+    draft.logger = Some(b"input".to_vec());
+    let mut out = Batch::new();
+    if let Err(trouble) = sandbox.decode(&mut draft, &mut out) {
+        return vec![format!("{trouble:?}")];
+    }
+    let mut all = Batch::new();
+    draft.write(&mut all).unwrap();
+    for message in out.iter() {
+        all.push_encoded(message.bytes(), Default::default()).unwrap();
+    }
+    let show = |message: crate::message::Message<'_>| {
+        let mut text = format!(
+            "{} {} {}",
+            message.timestamp(),
+            String::from_utf8_lossy(message.logger()),
+            String::from_utf8_lossy(message.payload()),
+        );
+        for field in message.fields() {
+            let name = String::from_utf8_lossy(field.name()).into_owned();
+            let values: Vec<String> = field.values().map(|value| format!("{value:?}")).collect();
+            text += &format!(" {name}={}", values.join(","));
+        }
+        text
+    };
+    all.iter().map(show).collect()
+}
+
+#[test]
+fn a_decoder_writes_its_record() {
+    let messages = decode(
+        "function process_message()
+           local a, b = read_message('Payload'):match('(%S+) (%d+)')
+           write_message('Timestamp', '2020-01-01T00:00:00Z')
+           write_message('Fields[a]', a)
+           write_message('Fields[b]', tonumber(b), 'B')
+           write_message('Fields[b]', 5, nil, 0, 1)
+           write_message('Fields[c]', true)
+           write_message('Fields[c]', nil)
+           write_message('Payload', nil)
+           return 0
+         end",
+        "word 12",
+    );
+    assert_eq!(
+        messages,
+        ["1577836800000000000 input  a=String([119, 111, 114, 100]) b=Double(12.0),Double(5.0)"]
+    );
+}
+
+#[test]
+fn the_first_message_of_a_decoder_replaces_its_record() {
+    let messages = decode(
+        "function process_message()
+           for i = 1, 2 do
+             inject_message({Timestamp = i, Payload = 'p' .. i,
+               Fields = {n = {value = i, value_type = 2}, l = {1, 2}}})
+           end
+           return 0
+         end",
+        "x",
+    );
+    assert_eq!(
+        messages,
+        [
+            "1 input p1 l=Double(1.0),Double(2.0) n=Integer(1)",
+            "2 input p2 l=Double(1.0),Double(2.0) n=Integer(2)",
+        ]
+    );
+}
+
+fn encode(text: &str) -> Result<Option<String>, Trouble> {
+    let mut sandbox = of_role(Role::Encoder, text);
+    let batch = batch(1);
+    let mut out = Vec::new();
+    let has_output = sandbox.encode(&batch.message(0), &mut out)?;
+    Ok(has_output.then(|| String::from_utf8_lossy(&out).into_owned()))
+}
+
+#[test]
+fn an_encoder_makes_bytes() {
+    let payload = encode(
+        "function process_message(msg)
+           add_to_payload(msg.Type, ' ', 0.5, ' ')
+           inject_payload('txt', '', read_message('Fields[status]'))
+           return 0
+         end",
+    );
+    assert_eq!(payload, Ok(Some("access 0.5 200".to_owned())));
+    assert_eq!(encode("function process_message() return -2 end"), Ok(None));
+    let copy = encode(
+        "function process_message(msg)
+           write_message('Payload', 'new')
+           if msg.Payload ~= 'new' then return -1, 'old' end
+           return 0
+         end",
+    );
+    assert!(copy.unwrap().unwrap().contains("new"));
+    let same = encode("function process_message() return 0 end").unwrap().unwrap();
+    assert!(same.contains("body"));
+}
+
+#[test]
+fn time_in_a_filter_is_that_of_the_entry() {
+    check(
+        "function process_message(msg)
+           if msg.Fields.status ~= 200 then return 0 end
+           inject_payload('txt', '', os.time(), ' ', os.date('%Y-%m-%d %H:%M:%S'), ' ',
+             os.time({year = 2020, month = 13, day = 1, hour = 0}), ' ', os.date('*t', 86400).day)
+           return 0
+         end",
+        &["5 1970-01-01 00:00:05 1609459200 2"],
+    );
+}
+
+#[test]
+fn nothing_shows_an_address() {
+    check(
+        "function process_message(msg)
+           if msg.Fields.status ~= 200 then return 0 end
+           inject_payload('txt', '', tostring({}), ' ', tostring(print), ' ', tostring(msg))
+           return 0
+         end",
+        &["table: 0x0000000000000000 function: 0x0000000000000000 Message: 0x0000000000000000"],
+    );
+}
+
+#[test]
+fn modules_are_found_once() {
+    let mut spec = filter(
+        "local m = require 'a.b'
+         assert(require 'a.b' == m and require 'string' == string)
+         function process_message() inject_payload('txt', '', m.x) return 0 end",
+    );
+    spec.modules.built_in =
+        Some(Arc::new(|file: &str| (file == "a/b.lua").then(|| "return {x = 3}".to_owned())));
+    let mut sandbox = Sandbox::load(&spec).unwrap();
+    let mut out = Batch::new();
+    let batch = batch(1);
+    sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut |f| panic!("{f:?}"));
+    assert_eq!(out.message(0).payload(), b"3");
+    let error = Sandbox::load(&filter("\nrequire '../x'")).unwrap_err();
+    assert_eq!(error.to_string(), "test.lua:2: module '../x' has no sound name");
+}

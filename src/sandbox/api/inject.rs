@@ -5,6 +5,7 @@ use sha1::Sha1;
 
 use super::table;
 use super::table::Parts;
+use super::time;
 use crate::message::Batch;
 use crate::message::Builder;
 use crate::message::Header;
@@ -14,6 +15,7 @@ use crate::message::Value as FieldValue;
 use crate::sandbox::context::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::context::Setting;
+use crate::sandbox::context::wall_clock_ns;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
@@ -102,7 +104,7 @@ fn deliver(cx: &mut Context, parts: &Parts<'_>) -> Result<(), Complaint> {
             let mut batch = Batch::new();
             let mut out = batch.begin();
             let uuid = parts.uuid.unwrap_or_else(|| cx.uuids.make());
-            let now = super::os::wall_clock_ns();
+            let now = wall_clock_ns();
             parts.write(&mut out, uuid, parts.timestamp.unwrap_or(now), b"");
             out.encoded_fields(&cx.scratch);
             end(out, cx.setting.limits.output)?;
@@ -205,7 +207,8 @@ fn decoder_message(cx: &mut Context, parts: &Parts<'_>) -> Result<(), Complaint>
         (None, Some(uuid)) if !call.has_replaced => uuid,
         _ => uuids.make(),
     };
-    let timestamp = parts.timestamp.or(given.timestamp).unwrap_or_else(super::os::wall_clock_ns);
+    let written = parts.timestamp.map(|ns| time::shift(setting.zone, ns));
+    let timestamp = written.or(given.timestamp).unwrap_or_else(wall_clock_ns);
     let mut builder = batch.begin();
     parts.or(&given).write(&mut builder, uuid, timestamp, b"");
     builder.encoded_fields(scratch).marks(draft.marks);

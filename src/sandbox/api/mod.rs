@@ -1,13 +1,18 @@
 //! What scripts can call: one file for each part, with its twin in `lua/types/`.
 
 mod config;
+mod decode_message;
 mod inject;
+mod math;
 mod msg;
 mod number;
 mod os;
 mod payload;
 mod read_message;
+pub(super) mod require;
 mod table;
+mod time;
+mod write_message;
 
 use super::raw::Named;
 use super::raw::Raised;
@@ -16,12 +21,17 @@ use super::spec::Role;
 
 /// Makes everything known that a script of this family may call.
 pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
-    let mut globals: Vec<Named> = vec![(c"read_config", config::read_config)];
+    state.remove(None, &[c"newproxy", c"gcinfo"])?;
+    let mut globals: Vec<Named> = vec![
+        (c"read_config", config::read_config),
+        (c"decode_message", decode_message::decode_message),
+        (c"print", os::print),
+    ];
     if role != Role::Input {
         globals.push((c"read_message", read_message::read_message));
+        globals.push((c"read_next_field", decode_message::read_next_field));
         let member = (c"Message", msg::member as _);
         let field = (c"Fields", msg::field as _);
-        state.cx().fields = 0;
         let fields = state.message_object(member, field)?;
         state.cx().fields = fields;
     }
@@ -30,6 +40,20 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
         globals.push((c"inject_payload", payload::inject_payload));
         globals.push((c"inject_message", inject::inject_message));
     }
+    if matches!(role, Role::Decoder | Role::Encoder) {
+        globals.push((c"write_message", write_message::write_message));
+    }
     state.library(None, &globals)?;
-    state.remove(None, &[c"newproxy", c"gcinfo", c"print"])
+    state.library(
+        Some(c"os"),
+        &[
+            (c"time", os::os_time),
+            (c"date", os::date),
+            (c"clock", os::clock),
+            (c"difftime", os::difftime),
+        ],
+    )?;
+    state
+        .library(Some(c"math"), &[(c"random", math::random), (c"randomseed", math::randomseed)])?;
+    state.require()
 }

@@ -25,7 +25,7 @@ pub(super) fn member<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'
 pub(super) fn field<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     demand_message(cx)?;
     let Some(name) = args.text(2) else { return Ok(Answer::Nil) };
-    let value: Option<Value<'a>> = match cx.call.copy.as_deref().or(cx.loan.draft()) {
+    let value: Option<Value<'a>> = match cx.changed() {
         Some(draft) => draft.field(name, 0).and_then(|field| field.value(0)),
         None => cx.loan.message().and_then(|message| message.value(name, 0, 0)),
     };

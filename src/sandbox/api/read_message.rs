@@ -31,7 +31,8 @@ pub(super) fn read_message<'a>(
 /// Reads a part of whatever the call is about; nil when it is about nothing.
 pub(super) fn read<'a>(cx: &'a mut Context, text: &'a [u8], selector: Selector) -> Answer<'a> {
     let Context { loan, call, scratch, .. } = cx;
-    if let Some(draft) = call.copy.as_deref().or(loan.draft()) {
+    let changed = if call.has_copy { Some(&call.copy) } else { loan.draft() };
+    if let Some(draft) = changed {
         return of_draft(draft, text, selector, scratch);
     }
     match loan.message() {

@@ -149,7 +149,10 @@ unsafe fn answer(state: *mut lua_State, room: c_int) -> c_int {
 }
 
 /// Raises `text` with the place in the script in front.
-unsafe fn raise(state: *mut lua_State, text: &str) -> ! {
+///
+/// # Safety
+/// Must run inside a call, where nothing is left to be dropped.
+pub(super) unsafe fn raise(state: *mut lua_State, text: &str) -> ! {
     // SAFETY: inside a call; nothing must be dropped.
     unsafe {
         ffi::luaL_where(state, 1);

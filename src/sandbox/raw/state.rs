@@ -27,6 +27,7 @@ use super::interrupt::Gate;
 use super::interrupt::Interrupt;
 use super::loan::Loans;
 use super::object;
+use super::require;
 use super::selector;
 use super::selector::Selectors;
 use super::traceback;
@@ -259,6 +260,15 @@ impl State {
             }
         })?;
         Ok(kept)
+    }
+
+    /// Makes `require` known.
+    pub(in crate::sandbox) fn require(&mut self) -> Result<(), Raised> {
+        let context = self.context;
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe { require::install(lua, context) }
+        })
     }
 
     /// Freezes libraries and metatables, gives the script globals of its own, and lays the bottom
@@ -559,7 +569,7 @@ unsafe fn open_libraries(lua: *mut lua_State) {
 }
 
 /// Compiles with names of locals, which snapshots go by.
-pub(super) fn compile(text: &[u8]) -> Vec<u8> {
+pub(in crate::sandbox) fn compile(text: &[u8]) -> Vec<u8> {
     let mut options = ffi::lua_CompileOptions::default();
     options.optimizationLevel = 2;
     options.debugLevel = 2;

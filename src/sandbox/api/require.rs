@@ -1,0 +1,51 @@
+//! `require`: finds the text of a module. Running it is up to `raw`.
+
+use std::ffi::CString;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::sandbox::context::Context;
+use crate::sandbox::load;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::compile;
+
+/// The largest module, in bytes.
+const MAX_MODULE: u64 = 4 << 20;
+
+/// Finds the module called `name` and compiles it into the context.
+pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Complaint> {
+    let shown = String::from_utf8_lossy(name).into_owned();
+    let is_sound = |part: &&[u8]| {
+        !part.is_empty()
+            && part.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
+    };
+    if !name.split(|byte| b"./".contains(byte)).all(|part| is_sound(&part)) {
+        return Err(format!("module '{shown}' has no sound name").into());
+    }
+    let file = format!("{}.lua", shown.replace('.', "/"));
+    let Some((path, text)) = read(cx, &file)? else {
+        return Err(format!("module '{shown}' not found").into());
+    };
+    let chunk: CString = load::chunk_name(&path);
+    cx.module = (chunk, compile(load::script_text(&text)));
+    Ok(())
+}
+
+fn read(cx: &Context, file: &str) -> Result<Option<(PathBuf, String)>, Complaint> {
+    for folder in &cx.setting.modules.folders {
+        let path = folder.join(file);
+        let Ok(opened) = fs::File::open(&path) else { continue };
+        let mut text = String::new();
+        let read = opened.take(MAX_MODULE + 1).read_to_string(&mut text);
+        return match read {
+            Ok(_) if text.len() as u64 > MAX_MODULE => {
+                Err(format!("module {} is too large", path.display()).into())
+            }
+            Ok(_) => Ok(Some((path, text))),
+            Err(error) => Err(format!("cannot read module {}: {error}", path.display()).into()),
+        };
+    }
+    let built_in = cx.setting.modules.built_in.as_ref();
+    Ok(built_in.and_then(|lookup| lookup(file)).map(|text| (PathBuf::from(file), text)))
+}
