@@ -36,21 +36,30 @@ pub(super) enum Appender {
 
 impl Shared {
     pub(super) fn append_batch(&self, batch: Batch, by: Appender) -> Result<Position, Error> {
-        self.append(Body::Batch(batch), by)
+        self.append(Body::Batch(batch), by).map_err(|refused| refused.0)
+    }
+
+    pub(super) fn append_or_give_back(&self, batch: Batch) -> Result<Position, (Error, Batch)> {
+        self.append(Body::Batch(batch), Appender::Filter).map_err(|refused| match *refused {
+            (error, Body::Batch(batch)) => (error, batch),
+            (error, _) => (error, Batch::new()),
+        })
     }
 
     pub(super) fn append_note(&self, note: Note) -> Result<Position, Error> {
         if note.subject.len() > Note::MAX_SUBJECT || note.body.len() > Note::MAX_BODY {
             return Err(Error::TooLarge { bytes: note.body.len(), largest: Note::MAX_BODY });
         }
-        self.append(Body::Note(note), Appender::Engine)
+        self.append(Body::Note(note), Appender::Engine).map_err(|refused| refused.0)
     }
 
     pub(super) fn append_tick(&self) -> Result<Option<Position>, Error> {
         match self.append(Body::Tick, Appender::Engine) {
             Ok(position) => Ok(Some(position)),
-            Err(Error::Full { .. }) => Ok(None),
-            Err(error) => Err(error),
+            Err(refused) => match refused.0 {
+                Error::Full { .. } => Ok(None),
+                error => Err(error),
+            },
         }
     }
 
@@ -60,16 +69,18 @@ impl Shared {
         half.min(layout::LARGEST)
     }
 
-    fn append(&self, body: Body, by: Appender) -> Result<Position, Error> {
+    /// Appends `body`, or gives it back with the reason.
+    fn append(&self, body: Body, by: Appender) -> Result<Position, Box<(Error, Body)>> {
         let stored = layout::stored_bytes(&body);
         let largest = self.largest_entry();
         if stored > largest as u64 {
-            return Err(Error::TooLarge {
-                bytes: usize::try_from(stored).unwrap_or(usize::MAX),
-                largest,
-            });
+            let bytes = usize::try_from(stored).unwrap_or(usize::MAX);
+            return Err(Box::new((Error::TooLarge { bytes, largest }, body)));
         }
-        let mut state = self.admit(stored, by)?;
+        let mut state = match self.admit(stored, by) {
+            Ok(state) => state,
+            Err(error) => return Err(Box::new((error, body))),
+        };
         let position = state.end.next();
         let says = !matches!(body, Body::Tick);
         state.time = self.clock.wall();

@@ -134,13 +134,13 @@ impl Journal {
         self.shared.append_batch(batch, Appender::Input)
     }
 
-    /// Appends what a filter has injected; it may use the kept part of the budget and does not wait
-    /// for readers.
+    /// Appends what a filter has injected, or gives it back; it may use the kept part of the budget
+    /// and does not wait for readers.
     ///
     /// # Errors
     /// [`Error::Full`] when that part is gone too, [`Error::Closing`], [`Error::TooLarge`].
-    pub fn append_injected(&self, batch: Batch) -> Result<Position, Error> {
-        self.shared.append_batch(batch, Appender::Filter)
+    pub fn append_injected(&self, batch: Batch) -> Result<Position, (Error, Batch)> {
+        self.shared.append_or_give_back(batch)
     }
 
     /// Appends a tick; nothing while ticks pause because the budget is gone or the disk fails.
