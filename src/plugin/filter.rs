@@ -30,6 +30,12 @@ pub trait Filter: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// How many messages it may set aside in a minute before it is stopped for a while; `None`
+    /// leaves it to the engine.
+    fn max_failures(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether state is kept over restarts.
     fn keeps_state(&self) -> bool {
         true

@@ -126,6 +126,11 @@ impl Load {
         self.first = (self.first + records).min(self.encoded.len());
     }
 
+    /// Says that nothing has been sent.
+    pub fn restart(&mut self) {
+        self.first = 0;
+    }
+
     /// The bytes of all records that have not been sent.
     pub fn rest(&self) -> &[u8] {
         &self.encoded.bytes[self.encoded.start(self.first)..]
