@@ -4,9 +4,14 @@
 //! Results go to stdout, all else to stderr.
 
 pub mod cat;
+pub mod check;
+mod configuration;
 pub mod flood;
 pub mod inject;
+mod pid_file;
 pub mod plugins;
+pub mod run;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +29,8 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Subcommand {
+    Run(run::Command),
+    Check(check::Command),
     Cat(cat::Command),
     Inject(inject::Command),
     Flood(flood::Command),
@@ -33,6 +40,8 @@ enum Subcommand {
 /// Does what the arguments of the process say.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Subcommand::Run(command) => command.run(),
+        Subcommand::Check(command) => command.run(),
         Subcommand::Cat(command) => command.run(),
         Subcommand::Inject(command) => command.run(),
         Subcommand::Flood(command) => command.run(),

@@ -1,1 +1,333 @@
 //! Builds, runs, reloads and stops what a configuration describes.
+//!
+//! | part | what it does |
+//! | --- | --- |
+//! | `plan` | from a configuration to what is to run, checked as a whole |
+//! | `inputs`, `decode` | inputs are tasks; decode threads split, decode and append |
+//! | `analysis` | analysis threads run filters over the journal |
+//! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
+//! | `routing` | the index of all matchers |
+//! | `reload` | the difference between two plans, applied |
+//! | `stopping` | inputs first, outputs last, and nothing lost |
+//! | `status` | what is flowing |
+
+mod analysis;
+mod counters;
+mod decode;
+mod delivery;
+mod inputs;
+mod parts;
+mod plan;
+mod progress;
+mod reload;
+mod routing;
+mod status;
+mod stopping;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Notify;
+
+use self::analysis::AnalysisThreads;
+use self::analysis::FilterPlan;
+use self::analysis::Keeper;
+use self::counters::FilterCounters;
+use self::counters::OutputCounters;
+use self::decode::DecodeThreads;
+use self::delivery::Deliveries;
+use self::delivery::OutputPlan;
+use self::inputs::InputPlan;
+use self::inputs::RunningInput;
+pub use self::plan::Plan;
+use self::plan::PlannedFilter;
+use self::plan::PlannedInput;
+use self::plan::PlannedOutput;
+use self::progress::Progress;
+pub use self::reload::Reloaded;
+use self::routing::Routing;
+pub use self::status::Status;
+pub use self::status::Tally;
+pub use self::stopping::Ending;
+use crate::journal::Journal;
+use crate::journal::Recovery;
+use crate::plugin::OutputContext;
+use crate::stdx::clock::Clock;
+
+/// Time between two ticks.
+const TICK: Duration = Duration::from_secs(1);
+/// At most so many decode threads.
+const MAX_DECODE_THREADS: usize = 8;
+
+/// How a pipeline is to run.
+#[derive(Clone, Debug, Default)]
+pub struct Mode {
+    /// Inputs of files end at the end of the last file, and the engine when all is delivered.
+    pub until_done: bool,
+    /// With it: inputs that never end are given up when nothing came for so long.
+    pub idle: Option<Duration>,
+}
+
+/// A running engine.
+pub struct Pipeline {
+    plan: Plan,
+    mode: Mode,
+    journal: Journal,
+    progress: Progress,
+    keeper: Arc<Keeper>,
+    routing: Arc<Routing>,
+    decoding: Arc<DecodeThreads>,
+    analysis: AnalysisThreads,
+    deliveries: Deliveries,
+    inputs: Vec<RunningInput>,
+    /// Told when an input has ended.
+    changed: Arc<Notify>,
+    ticking: tokio::task::JoinHandle<()>,
+    filter_counters: hashbrown::HashMap<Arc<str>, Arc<FilterCounters>>,
+    output_counters: hashbrown::HashMap<Arc<str>, Arc<OutputCounters>>,
+    /// What each running filter is made of.
+    versions: hashbrown::HashMap<Arc<str>, String>,
+}
+
+impl Pipeline {
+    /// Opens the journal and starts everything, outputs first and inputs last.
+    ///
+    /// # Errors
+    /// When the journal cannot be opened or a plugin does not start; nothing runs then.
+    pub async fn start(plan: Plan, mode: Mode, clock: Arc<dyn Clock>) -> anyhow::Result<Pipeline> {
+        let base_dir = &plan.engine.base_dir;
+        std::fs::create_dir_all(base_dir)
+            .with_context(|| format!("cannot make the folder {}", base_dir.display()))?;
+        let (journal, recovery) = Journal::open(base_dir, &plan.journal, clock.clone())
+            .with_context(|| format!("cannot open the journal in {}", base_dir.display()))?;
+        report(&recovery);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = plan.config.hekad.analysis_threads.map_or(cores, std::num::NonZero::get);
+        let progress = Progress::follow(&journal);
+        let keeper = Keeper::start(journal.clone())?;
+        let routing = Arc::new(routing_of(&plan));
+        let decoding = DecodeThreads::start(cores.min(MAX_DECODE_THREADS), &journal, &clock)?;
+        let mut pipeline = Pipeline {
+            mode,
+            progress,
+            analysis: AnalysisThreads::new(threads, journal.clone(), keeper.clone()),
+            deliveries: Deliveries::start(journal.clone(), routing.clone())?,
+            keeper,
+            decoding: Arc::new(decoding),
+            inputs: Vec::new(),
+            changed: Arc::new(Notify::new()),
+            ticking: tick(journal.clone()),
+            filter_counters: hashbrown::HashMap::new(),
+            output_counters: hashbrown::HashMap::new(),
+            versions: hashbrown::HashMap::new(),
+            routing,
+            journal,
+            plan,
+        };
+        if let Err(error) = pipeline.start_all() {
+            pipeline.stop(Duration::from_secs(5)).await;
+            return Err(error);
+        }
+        Ok(pipeline)
+    }
+
+    fn start_all(&mut self) -> anyhow::Result<()> {
+        self.retire_unknown();
+        for index in 0..self.plan.outputs.len() {
+            let output = self.output_plan(index);
+            let name = output.context.name.clone();
+            let routing = self.routing.clone();
+            self.deliveries
+                .add(output, &routing)
+                .with_context(|| format!("cannot start {name}"))?;
+        }
+        for index in 0..self.plan.filters.len() {
+            let filter = self.filter_plan(index)?;
+            let name = filter.name.clone();
+            self.versions.insert(name.clone(), filter.version.clone());
+            let routing = self.routing.clone();
+            self.analysis.add(filter, &routing).with_context(|| format!("cannot start {name}"))?;
+        }
+        for index in 0..self.plan.inputs.len() {
+            self.start_input(index);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what readers need that are no longer configured.
+    fn retire_unknown(&self) {
+        for reader in self.journal.readers() {
+            let name = &*reader.name;
+            let is_known = self.plan.filters.iter().any(|filter| &*filter.name == name)
+                || self.plan.outputs.iter().any(|output| output.section.name == name);
+            if !is_known {
+                self.journal.retire(name);
+            }
+        }
+    }
+
+    fn start_input(&mut self, index: usize) {
+        let plan = self.input_plan(&self.plan.inputs[index]);
+        self.inputs.push(RunningInput::start(
+            plan,
+            &self.decoding,
+            &self.journal,
+            &self.progress,
+            &self.changed,
+        ));
+    }
+
+    fn input_plan(&self, planned: &PlannedInput) -> InputPlan {
+        let (kind, section) = (planned.kind, planned.section.clone());
+        InputPlan {
+            name: Arc::from(&*planned.section.name),
+            engine: self.plan.engine.clone(),
+            make: Arc::new(move || {
+                let read = section.settings.read(|table| (kind.read)(table));
+                read.map_err(|problems| {
+                    anyhow::anyhow!(crate::config::render_all(&problems, false))
+                })
+            }),
+            parts: self.plan.parts.clone(),
+            splitter: planned.splitter.clone(),
+            decoder: planned.decoder.clone(),
+            failures: planned.failures,
+            ticker_interval: planned.ticker_interval,
+            retries: planned.retries.clone(),
+            can_exit: planned.can_exit,
+            until_done: self.mode.until_done,
+        }
+    }
+
+    fn filter_plan(&mut self, index: usize) -> anyhow::Result<FilterPlan> {
+        let planned: &PlannedFilter = &self.plan.filters[index];
+        let engine = &self.plan.engine;
+        let fresh = || Arc::new(FilterCounters::new(&engine.metrics, &planned.name));
+        let counters =
+            self.filter_counters.entry(planned.name.clone()).or_insert_with(fresh).clone();
+        Ok(FilterPlan {
+            name: planned.name.clone(),
+            version: reload::version_of(planned, engine)?,
+            plugin: planned.plugin.clone(),
+            engine: engine.clone(),
+            ticker_interval: planned.reading.ticker_interval,
+            reader: planned.reading.reader.clone(),
+            retries: planned.reading.retries.clone(),
+            max_failures: planned.max_failures,
+            counters,
+        })
+    }
+
+    fn output_plan(&mut self, index: usize) -> OutputPlan {
+        let planned: &PlannedOutput = &self.plan.outputs[index];
+        let engine = &self.plan.engine;
+        let (kind, section) = (planned.kind, planned.section.clone());
+        let name: Arc<str> = Arc::from(&*planned.section.name);
+        let fresh = || Arc::new(OutputCounters::new(&engine.metrics, &name));
+        let counters = self.output_counters.entry(name.clone()).or_insert_with(fresh).clone();
+        let has_messages =
+            planned.encoder.as_ref().is_some_and(|(_, encoder)| encoder.gives_messages());
+        OutputPlan {
+            context: OutputContext {
+                name,
+                engine: engine.clone(),
+                is_framed: planned.use_framing.unwrap_or(has_messages),
+                has_messages,
+            },
+            make: Arc::new(move || {
+                let read = section.settings.read(|table| (kind.read)(table));
+                read.map_err(|problems| {
+                    anyhow::anyhow!(crate::config::render_all(&problems, false))
+                })
+            }),
+            encoder: planned.encoder.clone(),
+            reader: planned.reading.reader.clone(),
+            ticker_interval: planned.reading.ticker_interval,
+            retries: planned.reading.retries.clone(),
+            can_exit: planned.reading.can_exit,
+            counters,
+        }
+    }
+
+    /// The journal of the engine.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The files that scripts are made of.
+    pub fn watched_files(&self) -> Vec<std::path::PathBuf> {
+        self.plan.files().into_iter().map(|(file, _)| file).collect()
+    }
+
+    /// The plan that is being run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Has every output open anew what someone else may have moved away.
+    pub fn reopen(&self) {
+        self.deliveries.reopen();
+    }
+}
+
+/// Logs what was found when the journal was opened.
+fn report(recovery: &Recovery) {
+    if !recovery.is_new {
+        tracing::info!(
+            was_clean = recovery.was_clean,
+            oldest = recovery.oldest.0,
+            end = recovery.end.0,
+            segments = recovery.segments,
+            "the journal was opened"
+        );
+    }
+    if recovery.cut > 0 {
+        tracing::warn!(bytes = recovery.cut, "a torn end of the journal was cut off");
+    }
+    for damage in &recovery.damages {
+        tracing::error!(?damage, "entries of the journal are damaged and are skipped");
+    }
+    for (reader, from, to) in &recovery.set_back {
+        tracing::warn!(reader, from = from.0, to = to.0, "a reader was set back");
+    }
+    for remark in &recovery.remarks {
+        tracing::warn!("{remark}");
+    }
+}
+
+/// The index of all matchers of a plan.
+fn routing_of(plan: &Plan) -> Routing {
+    let mut readers = Vec::new();
+    for filter in &plan.filters {
+        let reading = &filter.reading;
+        readers.push((filter.name.clone(), reading.matcher.clone(), reading.signer.clone()));
+    }
+    for output in &plan.outputs {
+        let reading = &output.reading;
+        let name = Arc::from(&*output.section.name);
+        readers.push((name, reading.matcher.clone(), reading.signer.clone()));
+    }
+    Routing::new(readers)
+}
+
+/// Appends a tick every second.
+fn tick(journal: Journal) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut is_paused = false;
+        loop {
+            interval.tick().await;
+            match journal.append_tick() {
+                Ok(Some(_)) => is_paused = false,
+                Ok(None) if !is_paused => {
+                    is_paused = true;
+                    tracing::error!("the journal is full: ticks pause");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "cannot append a tick"),
+            }
+        }
+    })
+}

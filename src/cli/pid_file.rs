@@ -1,0 +1,34 @@
+//! The file that holds the process id while the engine runs.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+/// Removes the file when the engine ends.
+#[derive(Debug)]
+pub struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes the process id to `path`.
+    ///
+    /// # Errors
+    /// When the file names a process that lives, or cannot be written.
+    pub fn write(path: PathBuf) -> anyhow::Result<PidFile> {
+        if let Ok(text) = std::fs::read_to_string(&path)
+            && let Ok(id) = text.trim().parse::<i32>()
+            && nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), None).is_ok()
+            && u32::try_from(id) != Ok(std::process::id())
+        {
+            anyhow::bail!("{} names process {id}, which is running", path.display());
+        }
+        std::fs::write(&path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("cannot write the pid file {}", path.display()))?;
+        Ok(PidFile(path))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,228 @@
+//! `heka run`: the daemon.
+
+mod logging;
+mod screen;
+mod signals;
+mod summary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use self::screen::Screen;
+use self::signals::Signal;
+use self::signals::Signals;
+use super::configuration;
+use super::configuration::Origin;
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::metrics::Registry;
+use crate::pipeline::Ending;
+use crate::pipeline::Mode;
+use crate::pipeline::Pipeline;
+use crate::pipeline::Plan;
+use crate::stdx::clock::System;
+use crate::stdx::duration;
+
+/// Time between two looks at what is flowing.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs the engine until it is told to stop.
+#[derive(Debug, clap::Args)]
+pub struct Command {
+    /// Configuration: a file or a folder of `*.toml`. Without it, this machine is watched.
+    config: Option<PathBuf>,
+    /// End when every file has been read to its end and everything is delivered.
+    #[arg(long)]
+    until_done: bool,
+    /// With --until-done: give up inputs that never end when nothing came for so long.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    idle: Option<Duration>,
+    /// Folder for the state, in place of the one configured.
+    #[arg(long, value_name = "FOLDER")]
+    base_dir: Option<PathBuf>,
+    /// The least weighty lines to log: error, warn, info, debug or trace; or a filter such as
+    /// `heka=debug`.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How to write log lines.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<logging::Format>,
+    /// Show nothing of what is flowing, on a terminal either.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, duration::Error> {
+    duration::parse(text, Duration::from_secs(1))
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the engine cannot start, or something fails for good while it runs.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let origin = Origin::of(self.config.as_deref());
+        let Some(mut config) = configuration::load_or_report(&origin) else {
+            return Ok(ExitCode::from(2));
+        };
+        self.override_settings(&mut config);
+        logging::start(
+            self.log_level.as_deref().unwrap_or(config.hekad.log_level.word()),
+            self.log_format.unwrap_or_else(|| config.hekad.log_format.into()),
+        )?;
+        let metrics = Arc::new(Registry::default());
+        let Some(plan) = configuration::plan_or_report(config, &metrics) else {
+            return Ok(ExitCode::from(2));
+        };
+        let mode = Mode { until_done: self.until_done || self.idle.is_some(), idle: self.idle };
+        if mode.until_done && mode.idle.is_none() && !plan.endless_inputs().is_empty() {
+            let names = plan.endless_inputs().join(", ");
+            eprintln!(
+                "heka: --until-done would never be done: {names} never ends; \
+                 `--idle 5s` says when to give up"
+            );
+            return Ok(ExitCode::from(2));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("reactor")
+            .worker_threads(workers())
+            .build()
+            .context("cannot start the reactor")?;
+        let code = runtime.block_on(self.serve(origin, plan, mode));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        code
+    }
+
+    fn override_settings(&self, config: &mut Config) {
+        if let Some(base_dir) = &self.base_dir {
+            config.hekad.base_dir.clone_from(base_dir);
+        }
+    }
+
+    async fn serve(self, origin: Origin, plan: Plan, mode: Mode) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let metrics = plan.metrics();
+        let timeout = plan.config().hekad.shutdown_timeout;
+        let pid_file = plan.config().hekad.pid_file.clone();
+        let _pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
+        let started = Instant::now();
+        let mut pipeline = Pipeline::start(plan, mode, Arc::new(System::new())).await?;
+        let mut admin = Admin::start(pipeline.plan().config(), metrics.clone()).await?;
+        let mut watch = super::watch::Watch::start(pipeline.watched_files());
+        let mut screen = Screen::new(self.quiet);
+        let mut look = tokio::time::interval(LOOK);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %origin, "heka has started");
+        let ending = loop {
+            let signal = tokio::select! {
+                ending = pipeline.ending() => break ending,
+                signal = signals.next() => signal,
+                asked = admin.asked() => Signal::Asked(asked),
+                _ = look.tick() => {
+                    let status = pipeline.status();
+                    screen.show(&status);
+                    admin.publish(&status);
+                    continue;
+                }
+                () = watch.changed() => Signal::Scripts,
+            };
+            match signal {
+                Signal::Stop => break Ending::Asked,
+                Signal::Hangup => {
+                    pipeline.reopen();
+                    let _ = self.reload(&mut pipeline, &origin, &metrics).await;
+                    watch = super::watch::Watch::start(pipeline.watched_files());
+                }
+                Signal::Report => summary::report(&pipeline.status()),
+                Signal::Scripts => {
+                    let config = pipeline.plan().config().clone();
+                    apply(&mut pipeline, config, &metrics).await;
+                    watch = super::watch::Watch::start(pipeline.watched_files());
+                }
+                Signal::Asked(asked) => {
+                    let outcome = self.reload(&mut pipeline, &origin, &metrics).await;
+                    watch = super::watch::Watch::start(pipeline.watched_files());
+                    asked.answer(outcome);
+                }
+            }
+        };
+        screen.clear();
+        let tally = pipeline.tally();
+        let stopped = tokio::select! {
+            undelivered = pipeline.stop(timeout) => Some(undelivered),
+            () = signals.again() => None,
+        };
+        admin.stop().await;
+        let Some(undelivered) = stopped else {
+            tracing::error!("stopped at once: what was not synced will be read again");
+            return Ok(ExitCode::FAILURE);
+        };
+        summary::write(&tally.status(), started.elapsed(), &undelivered);
+        let has_failed = matches!(ending, Ending::Failed(_))
+            || (mode_asks_for_all(&ending) && !undelivered.is_empty());
+        if let Ending::Failed(name) = &ending {
+            eprintln!("heka: {name} has ended, and `can_exit` is not set: the engine stopped");
+        }
+        Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// Reads the configuration again and goes over to it; an unreadable one leaves all as it was.
+    async fn reload(
+        &self,
+        pipeline: &mut Pipeline,
+        origin: &Origin,
+        metrics: &Arc<Registry>,
+    ) -> Result<String, String> {
+        let (config, problems) = configuration::load(origin);
+        match config {
+            Some(mut config) if !crate::config::Problem::any_error(&problems) => {
+                self.override_settings(&mut config);
+                Ok(apply(pipeline, config, metrics).await)
+            }
+            _ => {
+                let text = crate::config::render_all(&problems, false);
+                tracing::error!("the configuration has mistakes, nothing was changed:\n{text}");
+                Err(text)
+            }
+        }
+    }
+}
+
+fn mode_asks_for_all(ending: &Ending) -> bool {
+    *ending == Ending::Done
+}
+
+/// Goes over to `config`, and says what that did.
+async fn apply(pipeline: &mut Pipeline, config: Config, metrics: &Arc<Registry>) -> String {
+    let mut problems = Vec::new();
+    let plan = Plan::new(config, &crate::catalog::CATALOG, metrics.clone(), &mut problems);
+    if crate::config::Problem::any_error(&problems) {
+        let text = crate::config::render_all(&problems, false);
+        tracing::error!("the configuration has mistakes, nothing was changed:\n{text}");
+        return text;
+    }
+    let done = pipeline.reload(plan).await;
+    for failure in &done.failed {
+        tracing::error!(failure, "not reloaded: the old version goes on");
+    }
+    if !done.is_empty() {
+        tracing::info!(
+            added = ?done.added,
+            removed = ?done.removed,
+            changed = ?done.changed,
+            waits_for_restart = ?done.waits_for_restart,
+            "reloaded"
+        );
+    }
+    done.to_string()
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4)
+}

@@ -1,0 +1,349 @@
+//! One filter on its thread: where it is, what it has injected, and what has failed in it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::FilterPlan;
+use super::outbox::Mark;
+use super::outbox::Outbox;
+use super::outbox::WHOLE_ENTRY;
+use crate::journal::Body;
+use crate::journal::Entry;
+use crate::journal::Position;
+use crate::journal::Reader;
+use crate::message::Batch;
+use crate::message::Message;
+use crate::message::Source;
+use crate::message::Value;
+use crate::pipeline::routing::Routing;
+use crate::plugin::FilterCall;
+use crate::plugin::FilterFailure;
+use crate::plugin::Filtering;
+use crate::plugin::Stop;
+use crate::stdx::backoff::Backoff;
+
+/// What a filter does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It goes with the pass.
+    Level,
+    /// It is behind and goes on alone.
+    Behind,
+    /// It has failed and starts again then.
+    Paused(Instant),
+    /// It has ended itself, or is not tried any more.
+    Ended,
+}
+
+/// See the module.
+pub(super) struct Host {
+    pub(super) plan: FilterPlan,
+    pub(super) filtering: Option<Box<dyn Filtering>>,
+    pub(super) reader: Reader,
+    pub(super) pace: Pace,
+    /// The last entry that is completely processed.
+    pub(super) position: Position,
+    /// The matcher's row in the routing of the thread.
+    pub(super) row: Option<usize>,
+    /// The name under which it injects.
+    pub(super) source: Source,
+    /// Up to here everything has been injected before: what comes of it again is dropped.
+    pub(super) muted_until: Mark,
+    /// Messages that are not to be tried again.
+    pub(super) passed_over: Vec<Mark>,
+    /// Engine time of the next timer, in nanoseconds.
+    pub(super) next_due: u64,
+    pub(super) backoff: Backoff,
+    pub(super) keeping: Keeping,
+    failed: VecDeque<Instant>,
+}
+
+/// When the last snapshot was taken and what it cost.
+pub(super) struct Keeping {
+    pub(super) at: Instant,
+    pub(super) position: Position,
+    /// CPU time of the filter when it was taken.
+    pub(super) cpu: u64,
+    pub(super) cost: Duration,
+    pub(super) hash: Option<u64>,
+}
+
+impl Keeping {
+    pub(super) fn new(position: Position) -> Keeping {
+        Keeping { at: Instant::now(), position, cpu: 0, cost: Duration::ZERO, hash: None }
+    }
+}
+
+/// Why a host stopped within an entry.
+pub(super) enum Trouble {
+    /// A limit at this message of the entry (or at the timer, which is [`WHOLE_ENTRY`]).
+    Limit { mark: Mark, reason: String },
+    /// Too many messages were set aside.
+    TooManyFailures,
+    /// The filter ended itself.
+    Ended { reason: String },
+}
+
+impl Host {
+    pub(super) fn new(plan: FilterPlan, reader: Reader, routing: &Routing) -> Host {
+        let retries = &plan.retries;
+        let backoff =
+            Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
+        Host {
+            row: routing.row(&plan.name),
+            source: source_of(&plan.name),
+            position: reader.position(),
+            keeping: Keeping::new(reader.position()),
+            reader,
+            pace: Pace::Behind,
+            filtering: None,
+            muted_until: Mark::default(),
+            passed_over: Vec::new(),
+            next_due: 0,
+            backoff,
+            failed: VecDeque::new(),
+            plan,
+        }
+    }
+
+    /// Runs the filter over one entry, unless it is past it.
+    pub(super) fn entry(
+        &mut self,
+        entry: &Arc<Entry>,
+        matched: &[u16],
+        routing: &Routing,
+        outbox: &mut Outbox,
+    ) -> Result<(), Trouble> {
+        match &entry.body {
+            Body::Batch(batch) if !matched.is_empty() => {
+                self.batch(entry, batch, matched, routing, outbox)?;
+            }
+            Body::Tick => self.tick(entry, outbox)?,
+            Body::Batch(_) | Body::Note(_) => {}
+        }
+        self.position = entry.position;
+        Ok(())
+    }
+
+    /// Runs what is matched of a batch: first what is muted, then what is not.
+    fn batch(
+        &mut self,
+        entry: &Entry,
+        batch: &Batch,
+        matched: &[u16],
+        routing: &Routing,
+        outbox: &mut Outbox,
+    ) -> Result<(), Trouble> {
+        let number = entry.position.0;
+        let kept: Vec<u16>;
+        let matched = if self.passed_over.iter().any(|mark| mark.entry == number) {
+            let is_kept = |index: &u16| {
+                !self.is_passed_over(Mark { entry: number, message: u32::from(*index) })
+            };
+            kept = matched.iter().copied().filter(is_kept).collect();
+            &kept
+        } else {
+            matched
+        };
+        self.plan.counters.matched.add(matched.len() as u64);
+        let is_muted =
+            |index: &u16| Mark { entry: number, message: u32::from(*index) } <= self.muted_until;
+        let muted = matched.partition_point(is_muted);
+        if muted > 0 {
+            self.run(entry, Some((batch, &matched[..muted])), None, routing)?;
+        }
+        if muted < matched.len() {
+            self.run(entry, Some((batch, &matched[muted..])), Some(outbox), routing)?;
+        }
+        Ok(())
+    }
+
+    fn is_passed_over(&self, mark: Mark) -> bool {
+        self.passed_over.contains(&mark)
+    }
+
+    /// Runs the timer when it is due.
+    fn tick(&mut self, entry: &Entry, outbox: &mut Outbox) -> Result<(), Trouble> {
+        let interval = u64::try_from(self.plan.ticker_interval.as_nanos()).unwrap_or(u64::MAX);
+        if interval == 0 {
+            return Ok(());
+        }
+        if self.next_due == 0 {
+            self.next_due = entry.engine_time.saturating_add(interval);
+            return Ok(());
+        }
+        if entry.engine_time < self.next_due {
+            return Ok(());
+        }
+        // What is due fires once, however long the gap was.
+        let missed = (entry.engine_time - self.next_due) / interval;
+        self.next_due += (missed + 1) * interval;
+        let mark = Mark { entry: entry.position.0, message: WHOLE_ENTRY };
+        if self.is_passed_over(mark) {
+            return Ok(());
+        }
+        let outbox = (mark > self.muted_until).then_some(outbox);
+        self.call(entry, outbox, None, Work::Timer)
+    }
+
+    /// Runs the last timer before a stop.
+    pub(super) fn shut_down(&mut self, entry: &Entry, outbox: &mut Outbox) -> Result<(), Trouble> {
+        self.call(entry, Some(outbox), None, Work::ShutDown)
+    }
+
+    fn run(
+        &mut self,
+        entry: &Entry,
+        work: Option<(&Batch, &[u16])>,
+        outbox: Option<&mut Outbox>,
+        routing: &Routing,
+    ) -> Result<(), Trouble> {
+        let Some((batch, matched)) = work else { return Ok(()) };
+        self.call(entry, outbox, Some(routing), Work::Batch(batch, matched))
+    }
+
+    /// Makes one call; without an outbox what it injects is dropped.
+    fn call(
+        &mut self,
+        entry: &Entry,
+        outbox: Option<&mut Outbox>,
+        routing: Option<&Routing>,
+        work: Work<'_>,
+    ) -> Result<(), Trouble> {
+        let Some(filtering) = &mut self.filtering else { return Ok(()) };
+        let is_live = outbox.is_some();
+        let mut mute = Batch::new();
+        let mut outbox = outbox;
+        let out = outbox.as_mut().map_or(&mut mute, |outbox| &mut outbox.batch);
+        let before = out.len();
+        let mut failures = Vec::new();
+        let mut call = FilterCall {
+            entry: entry.position.0,
+            time: entry.time,
+            engine_time: entry.engine_time,
+            out: &mut *out,
+            on_failure: &mut |failure| failures.push(failure),
+        };
+        let done = match work {
+            Work::Batch(batch, matched) => filtering.process(batch, matched, &mut call),
+            Work::Timer => filtering.timer(&mut call),
+            Work::ShutDown => filtering.shut_down(&mut call),
+        };
+        if let (Some(routing), Some(row)) = (routing, self.row) {
+            refuse_own(out, before, routing, row, &mut failures);
+        }
+        let injected = out.len() - before;
+        let mark = mark_of(entry, &work, &done);
+        if let Some(outbox) = outbox
+            && injected > 0
+        {
+            self.plan.counters.injected.add(injected as u64);
+            let is_alert = |index: &usize| is_alert(&outbox.batch.message(*index));
+            let alerts = (before..outbox.batch.len()).filter(is_alert).count();
+            self.plan.counters.alerts.add(alerts as u64);
+            outbox.reached(&self.source, mark);
+        }
+        if is_live {
+            self.note_failures(entry, &failures)?;
+        }
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Ended { reason }) => Err(Trouble::Ended { reason }),
+            Err(Stop::Limit { message, reason }) => {
+                let message = message.map_or(WHOLE_ENTRY, u32::from);
+                Err(Trouble::Limit { mark: Mark { entry: entry.position.0, message }, reason })
+            }
+        }
+    }
+
+    /// Counts and reports what was set aside.
+    fn note_failures(&mut self, entry: &Entry, failures: &[FilterFailure]) -> Result<(), Trouble> {
+        for failure in failures {
+            self.plan.counters.failures.add(1);
+            tracing::warn!(
+                filter = &*self.plan.name,
+                entry = entry.position.0,
+                message = failure.message,
+                reason = failure.reason,
+                "a message was set aside"
+            );
+            self.count_failure()?;
+        }
+        Ok(())
+    }
+
+    /// Counts a failure against `max_failures` a minute.
+    pub(super) fn count_failure(&mut self) -> Result<(), Trouble> {
+        let now = Instant::now();
+        self.failed.push_back(now);
+        while self.failed.front().is_some_and(|at| now - *at > Duration::from_secs(60)) {
+            self.failed.pop_front();
+        }
+        if self.failed.len() > self.plan.max_failures as usize {
+            self.failed.clear();
+            return Err(Trouble::TooManyFailures);
+        }
+        Ok(())
+    }
+}
+
+/// What a call is about.
+enum Work<'a> {
+    Batch(&'a Batch, &'a [u16]),
+    Timer,
+    ShutDown,
+}
+
+/// What is completed when the call is over.
+fn mark_of(entry: &Entry, work: &Work<'_>, done: &Result<(), Stop>) -> Mark {
+    let entry = entry.position.0;
+    let message = match (work, done) {
+        (Work::Batch(_, matched), Ok(()) | Err(Stop::Ended { .. })) => {
+            matched.last().copied().map_or(0, u32::from)
+        }
+        (_, Err(Stop::Limit { message: Some(failed), .. })) => u32::from(*failed).saturating_sub(1),
+        _ => WHOLE_ENTRY,
+    };
+    Mark { entry, message }
+}
+
+/// Takes away what would come back to the filter that injected it.
+fn refuse_own(
+    out: &mut Batch,
+    before: usize,
+    routing: &Routing,
+    row: usize,
+    failures: &mut Vec<FilterFailure>,
+) {
+    let matcher = routing.matcher(row);
+    if !(before..out.len()).any(|index| matcher.matches(&out.message(index))) {
+        return;
+    }
+    let mut kept = Batch::new();
+    for index in before..out.len() {
+        let message = out.message(index);
+        if matcher.matches(&message) {
+            let reason = "inject_message() would match the filter's own matcher".to_owned();
+            failures.push(FilterFailure { message: None, reason });
+        } else {
+            let _ = kept.push_located(message.bytes(), *message.header(), out.marks(index));
+        }
+    }
+    out.truncate(before);
+    for index in 0..kept.len() {
+        let message = kept.message(index);
+        let _ = out.push_located(message.bytes(), *message.header(), kept.marks(index));
+    }
+}
+
+/// Tells whether a message is an alert, as Heka's alert module makes it.
+fn is_alert(message: &Message<'_>) -> bool {
+    message.value(b"payload_type", 0, 0) == Some(Value::String(b"alert"))
+}
+
+/// The name under which a filter's injections stand in the journal.
+pub(super) fn source_of(name: &str) -> Source {
+    Source::from(format!("filter:{name}"))
+}

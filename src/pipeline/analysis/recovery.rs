@@ -1,0 +1,225 @@
+//! Starts a filter where it was: from its snapshot, with a mute replay.
+//!
+//! The journal knows the last position at which the filter injected. Up to there the replay is
+//! mute, whatever it produces; from there on it is live. So nothing is injected twice or lost.
+
+use std::time::Instant;
+
+use anyhow::Context;
+
+use super::host::Host;
+use super::host::Keeping;
+use super::host::Pace;
+use super::host::Trouble;
+use super::outbox::Mark;
+use super::outbox::Outbox;
+use super::outbox::WHOLE_ENTRY;
+use super::state;
+use crate::journal::Journal;
+use crate::journal::Note;
+use crate::plugin::FilterContext;
+use crate::plugin::Filtering;
+
+/// How much more time calls get in a replay after a limit.
+const WIDER: u32 = 10;
+/// How many messages are kept as passed over for one filter; older ones are behind any snapshot.
+const MAX_PASSED_OVER: usize = 256;
+
+/// Starts the filter of `host`, without any state.
+pub(super) fn start_fresh(host: &Host) -> anyhow::Result<Box<dyn Filtering>> {
+    let plan = &host.plan;
+    plan.plugin.start(&FilterContext {
+        name: &plan.name,
+        engine: &plan.engine,
+        ticker_interval: plan.ticker_interval,
+    })
+}
+
+/// Starts the filter of `host` from its last snapshot, or empty where it has none.
+pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
+    let mut filtering = start_fresh(host)?;
+    let mut position = host.reader.position();
+    if host.plan.plugin.keeps_state()
+        && let Some((at, kept)) = journal.snapshot(&host.plan.name)?
+    {
+        position = at;
+        restore(host, filtering.as_mut(), &kept)?;
+    }
+    if let Some(last) = journal.last_position(&host.source) {
+        host.muted_until = host.muted_until.max(Mark::of(&last));
+    }
+    host.passed_over = passed_over(journal, &host.plan.name);
+    host.reader.seek(position);
+    host.position = position;
+    host.keeping = Keeping::new(position);
+    host.filtering = Some(filtering);
+    host.pace = Pace::Behind;
+    Ok(())
+}
+
+/// Gives a kept state to a filter that has just been started.
+fn restore(host: &mut Host, filtering: &mut dyn Filtering, kept: &[u8]) -> anyhow::Result<()> {
+    let (next_due, own) = state::read(kept).context("the snapshot has an unknown layout")?;
+    host.next_due = next_due;
+    if own.is_empty() {
+        return Ok(());
+    }
+    let lost = filtering.restore(own).context("cannot restore the state")?;
+    if !lost.is_empty() {
+        tracing::warn!(filter = &*host.plan.name, not_kept = ?lost, "state kept in part");
+    }
+    Ok(())
+}
+
+/// Does what the trouble of a host asks for. Its results so far are appended first.
+pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outbox: &mut Outbox) {
+    outbox.append();
+    match trouble {
+        Trouble::Ended { reason } => end(host, &reason, journal, outbox),
+        Trouble::TooManyFailures => {
+            pause(host, "more than max_failures in a minute", journal, outbox)
+        }
+        Trouble::Limit { mark, reason } => {
+            tracing::warn!(
+                filter = &*host.plan.name,
+                entry = mark.entry,
+                message = (mark.message != WHOLE_ENTRY).then_some(mark.message),
+                reason,
+                "a call reached a limit: its message is set aside and the state is set back"
+            );
+            host.plan.counters.failures.add(1);
+            if host.count_failure().is_err() {
+                pause(host, "more than max_failures in a minute", journal, outbox);
+                return;
+            }
+            pass_over(host, mark, &reason, journal);
+            host.muted_until = host.muted_until.max(mark);
+            match start(host, journal) {
+                Ok(()) => {
+                    if let Some(filtering) = &mut host.filtering {
+                        filtering.widen(WIDER);
+                    }
+                }
+                Err(error) => pause(host, &format!("{error:#}"), journal, outbox),
+            }
+        }
+    }
+}
+
+/// Stops a filter for a while; it starts again from its snapshot.
+pub(super) fn pause(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
+    host.filtering = None;
+    let Some(wait) = host.backoff.next_wait() else {
+        end(host, &format!("{reason}; no retry is left"), journal, outbox);
+        return;
+    };
+    tracing::error!(
+        filter = &*host.plan.name,
+        reason,
+        seconds = wait.as_secs_f64(),
+        "a filter is stopped and will start again"
+    );
+    host.plan.counters.restarts.add(1);
+    host.pace = Pace::Paused(Instant::now() + wait);
+}
+
+/// Stops a filter for good, and says so in a message.
+fn end(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
+    tracing::error!(filter = &*host.plan.name, reason, "a filter has ended");
+    host.filtering = None;
+    host.pace = Pace::Ended;
+    note(host, journal, "stop", &serde_json::json!({ "reason": reason }));
+    let mut message = outbox.batch.begin();
+    message
+        .message_type(b"heka.sandbox-terminated")
+        .logger(b"hekad")
+        .payload(reason.as_bytes())
+        .hostname(host.plan.engine.hostname.as_bytes())
+        .pid(host.plan.engine.pid)
+        .string("plugin", "", host.plan.name.as_bytes());
+    if message.finish().is_ok() {
+        let mark = Mark { entry: host.position.0, message: WHOLE_ENTRY };
+        outbox.reached(&host.source, mark);
+    }
+    journal.retire(&host.plan.name);
+}
+
+/// Writes down how a filter changed.
+pub(super) fn note(host: &Host, journal: &Journal, what: &str, detail: &serde_json::Value) {
+    let body = serde_json::json!({
+        "what": what,
+        "version": host.plan.version,
+        "position": host.position.0,
+        "detail": detail,
+    });
+    let note = Note { subject: host.plan.name.clone(), body: body.to_string().into_bytes() };
+    if let Err(error) = journal.append_note(note) {
+        tracing::warn!(filter = &*host.plan.name, %error, "cannot note a change of the filter");
+    }
+}
+
+/// Keeps a message from being tried again, after a restart of the engine too.
+fn pass_over(host: &mut Host, mark: Mark, reason: &str, journal: &Journal) {
+    let detail = serde_json::json!({
+        "entry": mark.entry, "message": mark.message, "reason": reason,
+    });
+    note(host, journal, "set aside", &detail);
+    let mut marks = passed_over(journal, &host.plan.name);
+    marks.push(mark);
+    let first = marks.len().saturating_sub(MAX_PASSED_OVER);
+    let text: Vec<_> = marks[first..].iter().map(|mark| (mark.entry, mark.message)).collect();
+    let value = serde_json::to_vec(&text).unwrap_or_default();
+    if let Err(error) = journal.put(&passed_over_name(&host.plan.name), &value) {
+        tracing::warn!(filter = &*host.plan.name, %error, "cannot keep which message was set aside");
+    }
+}
+
+/// The messages that a filter is not to try again.
+fn passed_over(journal: &Journal, name: &str) -> Vec<Mark> {
+    let value = journal.value(&passed_over_name(name)).unwrap_or_default();
+    let marks: Vec<(u64, u32)> = serde_json::from_slice(&value).unwrap_or_default();
+    marks.into_iter().map(|(entry, message)| Mark { entry, message }).collect()
+}
+
+fn passed_over_name(name: &str) -> String {
+    format!("passed over:{name}")
+}
+
+/// Puts a new version of a filter in the place of the old, with its state.
+///
+/// The new one is started aside and given the state the old one has between two batches; if
+/// anything fails the old one is untouched.
+pub(super) fn swap(
+    host: &mut Host,
+    plan: super::FilterPlan,
+    journal: &Journal,
+) -> anyhow::Result<()> {
+    let context = FilterContext {
+        name: &plan.name,
+        engine: &plan.engine,
+        ticker_interval: plan.ticker_interval,
+    };
+    let mut fresh = plan.plugin.start(&context)?;
+    if let Some(old) = &mut host.filtering
+        && plan.plugin.keeps_state()
+        && let Some(own) = old.snapshot()?
+    {
+        let lost = fresh.restore(&own).context("the new version cannot take over the state")?;
+        if !lost.is_empty() {
+            tracing::warn!(filter = &*plan.name, not_kept = ?lost, "state kept in part");
+        }
+    }
+    if plan.ticker_interval != host.plan.ticker_interval {
+        host.next_due = 0;
+    }
+    let was_stopped = host.filtering.is_none();
+    host.filtering = Some(fresh);
+    host.plan = plan;
+    host.keeping.hash = None;
+    host.backoff.reset();
+    if was_stopped {
+        start(host, journal)?;
+    }
+    note(host, journal, "change", &serde_json::Value::Null);
+    Ok(())
+}

@@ -1,0 +1,272 @@
+//! From bytes to messages in the open batch.
+
+use super::batching::Open;
+use super::stream::Stream;
+use crate::message::Batch;
+use crate::message::Draft;
+use crate::message::Marks;
+use crate::message::Uuids;
+use crate::message::Value;
+use crate::plugin::Cut;
+use crate::plugin::Form;
+use crate::plugin::Origin;
+use crate::plugin::Record;
+
+/// How much is first added to the beginning of a record that was left over, to find its end.
+const COMPLETION: usize = 2 * 1024;
+/// The longest text of a decode error that goes into a message.
+const MAX_ERROR: usize = 500;
+
+/// One job's worth of feeding.
+pub(super) struct Feed<'a> {
+    pub(super) open: &'a mut Open,
+    pub(super) uuids: &'a mut Uuids,
+    pub(super) now: i64,
+    pub(super) number: u64,
+}
+
+/// A record as cut, before it is decoded.
+struct Piece<'a> {
+    bytes: &'a [u8],
+    form: Form,
+    signer: Option<usize>,
+    origin: Option<&'a Origin>,
+}
+
+impl Feed<'_> {
+    /// Splits the next bytes of a stream.
+    pub(super) fn bytes(&mut self, stream: &mut Stream, bytes: &[u8]) {
+        stream.plan.counters.bytes.add(bytes.len() as u64);
+        let mut rest = self.complete(stream, bytes);
+        let used = self.cut_all(stream, rest, false, None);
+        rest = &rest[used..];
+        if !rest.is_empty() {
+            stream.carry.extend_from_slice(rest);
+            self.bound_carry(stream);
+        }
+        self.open.touch(self.number, stream);
+    }
+
+    /// Finds the end of the record that was left over; gives the bytes behind it.
+    ///
+    /// Only as much is copied behind the carried bytes as it takes.
+    fn complete<'b>(&mut self, stream: &mut Stream, bytes: &'b [u8]) -> &'b [u8] {
+        let mut rest = bytes;
+        let mut step = COMPLETION;
+        while !stream.carry.is_empty() && !rest.is_empty() {
+            let had = stream.carry.len();
+            let added = rest.len().min(step);
+            let mut carry = std::mem::take(&mut stream.carry);
+            carry.extend_from_slice(&rest[..added]);
+            let used = self.cut_all(stream, &carry, false, None);
+            if used >= had {
+                carry.clear();
+                stream.carry = carry;
+                return &rest[used - had..];
+            }
+            carry.drain(..used);
+            stream.carry = carry;
+            rest = &rest[added..];
+            step *= 2;
+            self.bound_carry(stream);
+        }
+        rest
+    }
+
+    /// Splits something whole.
+    pub(super) fn whole(&mut self, stream: &mut Stream, bytes: &[u8], origin: Option<&Origin>) {
+        stream.plan.counters.bytes.add(bytes.len() as u64);
+        let used = self.cut_all(stream, bytes, false, origin);
+        let used = used + self.cut_all(stream, &bytes[used..], true, origin);
+        if used < bytes.len() {
+            self.drop_rest(stream, bytes.len() - used, "the end of a record is missing");
+        }
+        self.open.touch(self.number, stream);
+    }
+
+    /// Takes over messages that are ready.
+    pub(super) fn messages(&mut self, stream: &mut Stream, batch: &Batch) {
+        for index in 0..batch.len() {
+            let message = batch.message(index);
+            let pushed = self.open.batch.push_located(
+                message.bytes(),
+                *message.header(),
+                Marks { signer: 0, loops: batch.marks(index).loops },
+            );
+            if pushed.is_ok() {
+                stream.plan.counters.messages.add(1);
+            }
+            self.open.touch(self.number, stream);
+            self.open.append_if_full();
+        }
+    }
+
+    /// Ends the bytes of a stream.
+    pub(super) fn end(&mut self, stream: &mut Stream, keep_incomplete: bool) {
+        let carry = std::mem::take(&mut stream.carry);
+        if carry.is_empty() {
+            stream.is_skipping = false;
+            return;
+        }
+        if keep_incomplete || stream.deliver_incomplete_final {
+            let used = self.cut_all(stream, &carry, true, None);
+            if used < carry.len() {
+                self.drop_rest(stream, carry.len() - used, "the end of a record is missing");
+            }
+        } else {
+            self.drop_rest(stream, carry.len(), "the stream ended within a record");
+        }
+        stream.is_skipping = false;
+        self.open.touch(self.number, stream);
+    }
+
+    /// Cuts and decodes all whole records; says how many bytes they took.
+    fn cut_all(
+        &mut self,
+        stream: &mut Stream,
+        bytes: &[u8],
+        is_end: bool,
+        origin: Option<&Origin>,
+    ) -> usize {
+        let mut at = 0;
+        let mut messages = 0;
+        while at < bytes.len() {
+            match stream.splitting.cut(&bytes[at..], is_end) {
+                Cut::Record { record, consumed, form, signer } => {
+                    let piece = &bytes[at + record.start..at + record.end];
+                    at += consumed.max(1);
+                    stream.position.offset += consumed as u64;
+                    if std::mem::take(&mut stream.is_skipping) {
+                        continue;
+                    }
+                    messages += self.decode(stream, &Piece { bytes: piece, form, signer, origin });
+                    if self.open.batch.is_full() {
+                        self.open.touch(self.number, stream);
+                        self.open.append();
+                    }
+                }
+                Cut::Skip { consumed, lost } => {
+                    if let Some(reason) = lost {
+                        self.report_lost(stream, at, &reason);
+                    }
+                    at += consumed.max(1);
+                    stream.position.offset += consumed as u64;
+                }
+                Cut::More => break,
+            }
+        }
+        stream.plan.counters.messages.add(messages);
+        at.min(bytes.len())
+    }
+
+    /// Decodes one record; says how many messages came of it.
+    fn decode(&mut self, stream: &mut Stream, piece: &Piece<'_>) -> u64 {
+        let mut bytes = piece.bytes;
+        if bytes.len() > stream.max_record {
+            self.report_long(stream, bytes.len());
+            if !stream.keep_truncated {
+                return 0;
+            }
+            bytes = &bytes[..stream.plan.engine.max_message_size];
+        }
+        let signer = piece.signer.and_then(|number| stream.splitting.signer(number));
+        let marks = Marks {
+            signer: signer.map_or(0, |name| self.open.batch.signer_number(name)),
+            loops: 0,
+        };
+        let form = match (piece.form, stream.use_message_bytes) {
+            (Form::Payload, Some(true)) => Form::Message,
+            (Form::Message, Some(false)) => Form::Payload,
+            (form, _) => form,
+        };
+        let record = Record {
+            bytes,
+            form,
+            origin: piece.origin.unwrap_or(&stream.plan.origin),
+            now: self.now,
+            uuid: self.uuids.make(),
+            marks,
+        };
+        let before = self.open.batch.len();
+        let decoded = match &mut stream.decoding {
+            None => record.write(&mut self.open.batch).map_err(anyhow::Error::from),
+            Some(decoding) => decoding.decode(&record, &mut self.open.batch),
+        };
+        if let Err(error) = decoded {
+            self.open.batch.truncate(before);
+            stream.plan.counters.decode_failures.add(1);
+            self.undecodable(stream, &record, &error);
+        }
+        (self.open.batch.len() - before) as u64
+    }
+
+    /// Logs a record that could not be decoded, and sends it on where that is asked for.
+    fn undecodable(&mut self, stream: &Stream, record: &Record<'_>, error: &anyhow::Error) {
+        let mut text = format!("{error:#}");
+        text.truncate(text.floor_char_boundary(MAX_ERROR));
+        if stream.plan.failures.log {
+            tracing::warn!(
+                input = &*stream.plan.input,
+                decoder = stream.plan.decoder.as_deref().unwrap_or_default(),
+                error = text,
+                "cannot decode a record"
+            );
+        }
+        if stream.plan.failures.send {
+            let mut draft = Draft::default();
+            let plain = Record { form: Form::Payload, ..*record };
+            if plain.draft(&mut draft).is_ok() {
+                draft.push(b"decode_failure", b"", Value::Bool(true));
+                draft.push(b"decode_error", b"", Value::String(text.as_bytes()));
+                let _ = draft.write(&mut self.open.batch);
+            }
+        }
+    }
+
+    /// Keeps what is carried below the longest record.
+    fn bound_carry(&mut self, stream: &mut Stream) {
+        if stream.carry.len() <= stream.max_record {
+            return;
+        }
+        let carry = std::mem::take(&mut stream.carry);
+        if !stream.is_skipping {
+            if stream.keep_truncated {
+                let cut = stream.plan.engine.max_message_size;
+                let piece =
+                    Piece { bytes: &carry[..cut], form: Form::Payload, signer: None, origin: None };
+                let messages = self.decode(stream, &piece);
+                stream.plan.counters.messages.add(messages);
+            }
+            self.report_long(stream, carry.len());
+        }
+        stream.position.offset += carry.len() as u64;
+        stream.is_skipping = true;
+    }
+
+    fn report_long(&self, stream: &Stream, length: usize) {
+        stream.plan.counters.dropped.add(1);
+        let kept = if stream.keep_truncated { "truncated" } else { "dropped" };
+        tracing::warn!(
+            input = &*stream.plan.input,
+            length,
+            max = stream.max_record,
+            "a record exceeds the largest and was {kept}"
+        );
+    }
+
+    fn report_lost(&self, stream: &Stream, at: usize, reason: &str) {
+        stream.plan.counters.dropped.add(1);
+        tracing::warn!(
+            input = &*stream.plan.input,
+            offset = stream.position.offset,
+            at,
+            reason,
+            "bytes were passed over"
+        );
+    }
+
+    fn drop_rest(&mut self, stream: &mut Stream, length: usize, reason: &str) {
+        stream.position.offset += length as u64;
+        self.report_lost(stream, 0, reason);
+    }
+}

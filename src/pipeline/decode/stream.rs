@@ -1,0 +1,89 @@
+//! One stream on its thread: its splitter, its decoder and where it is.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::message::Source;
+use crate::message::SourcePosition;
+use crate::pipeline::counters::InputCounters;
+use crate::pipeline::parts::Parts;
+use crate::plugin::Decoding;
+use crate::plugin::Engine;
+use crate::plugin::Origin;
+use crate::plugin::Splitting;
+
+/// What a thread needs to open a stream.
+pub(in crate::pipeline) struct StreamPlan {
+    pub(in crate::pipeline) engine: Engine,
+    pub(in crate::pipeline) parts: Arc<Parts>,
+    pub(in crate::pipeline) input: Arc<str>,
+    pub(in crate::pipeline) splitter: String,
+    pub(in crate::pipeline) decoder: Option<String>,
+    pub(in crate::pipeline) failures: DecodeFailures,
+    pub(in crate::pipeline) origin: Origin,
+    pub(in crate::pipeline) source: Option<Source>,
+    pub(in crate::pipeline) counters: Arc<InputCounters>,
+}
+
+/// What happens to records that cannot be decoded.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pipeline) struct DecodeFailures {
+    /// They go on as they are, with fields that say so.
+    pub(in crate::pipeline) send: bool,
+    /// They are logged.
+    pub(in crate::pipeline) log: bool,
+}
+
+/// An open stream.
+pub(super) struct Stream {
+    pub(super) plan: StreamPlan,
+    pub(super) splitting: Box<dyn Splitting>,
+    pub(super) decoding: Option<Box<dyn Decoding>>,
+    pub(super) position: SourcePosition,
+    /// What is left of the last bytes: the beginning of a record.
+    pub(super) carry: Vec<u8>,
+    /// A record that is too long is being passed over.
+    pub(super) is_skipping: bool,
+    pub(super) keep_truncated: bool,
+    pub(super) use_message_bytes: Option<bool>,
+    pub(super) deliver_incomplete_final: bool,
+    /// The longest record, in bytes.
+    pub(super) max_record: usize,
+}
+
+impl Stream {
+    pub(super) fn open(plan: StreamPlan) -> anyhow::Result<Stream> {
+        let part = plan.parts.splitter(&plan.splitter)?;
+        let splitting = part
+            .plugin
+            .start(&plan.engine)
+            .with_context(|| format!("cannot start splitter {}", plan.splitter))?;
+        let decoding = match &plan.decoder {
+            None => None,
+            Some(name) => Some(plan.parts.start_decoder(name, &plan.engine)?),
+        };
+        Ok(Stream {
+            splitting,
+            decoding,
+            position: SourcePosition::default(),
+            carry: Vec::new(),
+            is_skipping: false,
+            keep_truncated: part.keep_truncated,
+            use_message_bytes: part.use_message_bytes,
+            deliver_incomplete_final: part.deliver_incomplete_final,
+            max_record: plan.engine.max_message_size + crate::message::frame::MAX_OVERHEAD,
+            plan,
+        })
+    }
+
+    /// Goes to another place in the source.
+    pub(super) fn seek(&mut self, position: SourcePosition) {
+        if !self.carry.is_empty() {
+            self.plan.counters.dropped.add(1);
+            self.carry.clear();
+        }
+        self.is_skipping = false;
+        self.position = position;
+    }
+}

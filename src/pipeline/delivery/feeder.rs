@@ -1,0 +1,201 @@
+//! Reads, matches and encodes for one output.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use super::MAX_LOAD;
+use super::OutputPlan;
+use super::Parcel;
+use super::Shared;
+use crate::journal::Body;
+use crate::journal::Next;
+use crate::journal::Position;
+use crate::journal::Reader;
+use crate::message::Batch;
+use crate::message::Message;
+use crate::pipeline::routing::Routing;
+use crate::plugin::Encoded;
+use crate::plugin::EncoderContext;
+use crate::plugin::Encoding;
+use crate::plugin::Load;
+
+/// What a feeder grows from on the thread: an encoder is made there and never leaves it.
+pub(super) struct Seed {
+    pub(super) plan: OutputPlan,
+    pub(super) reader: Reader,
+    pub(super) parcels: mpsc::Sender<Parcel>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// The delivery thread's side of an output.
+pub(super) struct Feeder {
+    plan: OutputPlan,
+    reader: Reader,
+    encoding: Box<dyn Encoding>,
+    parcels: mpsc::Sender<Parcel>,
+    shared: Arc<Shared>,
+    row: Option<usize>,
+    /// The last entry that was read.
+    read: Position,
+    /// The last entry that was put into the queue.
+    queued: Position,
+    committed: Position,
+    building: Encoded,
+    /// About how large a load gets, so that its buffer is allocated once.
+    usual: usize,
+}
+
+/// What stands for an encoder where a section names none: the payload as it is.
+struct Plain;
+
+impl Encoding for Plain {
+    fn encode(&mut self, message: &Message<'_>, out: &mut Vec<u8>) -> anyhow::Result<bool> {
+        out.extend_from_slice(message.payload());
+        Ok(true)
+    }
+}
+
+impl Feeder {
+    /// Starts the encoder.
+    pub(super) fn grow(seed: Seed, routing: &Routing) -> anyhow::Result<Feeder> {
+        let Seed { plan, reader, parcels, shared } = seed;
+        let context = &plan.context;
+        let encoding = match &plan.encoder {
+            None => Box::new(Plain),
+            Some((name, encoder)) => encoder
+                .start(&EncoderContext { name, engine: &context.engine })
+                .with_context(|| format!("cannot start encoder {name}"))?,
+        };
+        let encoding = if context.is_framed {
+            crate::plugin::framed(encoding, context.has_messages)
+        } else {
+            encoding
+        };
+        let position = reader.position();
+        Ok(Feeder {
+            row: routing.row(&context.name),
+            encoding,
+            parcels,
+            shared,
+            read: position,
+            queued: position,
+            committed: position,
+            building: Encoded::default(),
+            usual: 0,
+            reader,
+            plan,
+        })
+    }
+
+    /// The name of the output.
+    pub(super) fn name(&self) -> &str {
+        &self.plan.context.name
+    }
+
+    /// Asks another matcher from the next entry on.
+    pub(super) fn route(&mut self, routing: &Routing) {
+        self.row = routing.row(&self.plan.context.name);
+    }
+
+    /// Moves the cursor over what is delivered.
+    pub(super) fn commit(&mut self) {
+        let delivered = Position(self.shared.delivered.load(Ordering::Acquire));
+        if delivered > self.committed {
+            self.committed = delivered;
+            self.reader.commit(delivered);
+        }
+    }
+
+    /// Fills the queue as far as it goes; tells whether anything was read.
+    pub(super) fn feed(&mut self, routing: &Routing) -> bool {
+        self.commit();
+        let mut is_moving = false;
+        while self.has_place() {
+            let is_at_end = self.read_on(routing, &mut is_moving);
+            self.hand_over();
+            if is_at_end {
+                break;
+            }
+        }
+        is_moving
+    }
+
+    fn has_place(&self) -> bool {
+        self.parcels.capacity() > 0 && !self.parcels.is_closed()
+    }
+
+    /// Reads until a load is full; tells whether there is no more to read.
+    fn read_on(&mut self, routing: &Routing, is_moving: &mut bool) -> bool {
+        while self.building.bytes.len() < MAX_LOAD {
+            let entry = match self.reader.next() {
+                Ok(Next::Entry(entry)) => entry,
+                Ok(Next::Empty) => return true,
+                Ok(Next::Missed { first, last, why }) => {
+                    let output = self.name();
+                    tracing::error!(
+                        output,
+                        first = first.0,
+                        last = last.0,
+                        ?why,
+                        "entries were missed"
+                    );
+                    self.read = last;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(output = self.name(), %error, "cannot read the journal");
+                    return true;
+                }
+            };
+            *is_moving = true;
+            if let Body::Batch(batch) = &entry.body {
+                let matches = routing.matches(batch);
+                let matched = self.row.map_or(&[][..], |row| matches.of(row));
+                self.encode(batch, matched);
+            }
+            self.read = entry.position;
+        }
+        false
+    }
+
+    fn encode(&mut self, batch: &Batch, matched: &[u16]) {
+        if matched.is_empty() {
+            return;
+        }
+        if self.building.bytes.capacity() == 0 {
+            self.building.bytes.reserve(self.usual);
+        }
+        let counters = &self.plan.counters;
+        counters.matched.add(matched.len() as u64);
+        let name = &self.plan.context.name;
+        self.encoding.encode_batch(batch, matched, &mut self.building, &mut |message, error| {
+            counters.rejected.add(1);
+            let error = format!("{error:#}");
+            tracing::warn!(output = &**name, message, error, "cannot encode a message");
+        });
+    }
+
+    /// Puts the load into the queue, where there is one; otherwise only the position moves.
+    fn hand_over(&mut self) {
+        if self.read == self.queued {
+            return;
+        }
+        if self.building.is_empty() {
+            // Without anything under way the cursor moves at once, else with the next load.
+            if self.shared.delivered.load(Ordering::Acquire) == self.queued.0 {
+                self.queued = self.read;
+                self.shared.delivered.store(self.read.0, Ordering::Release);
+                self.commit();
+            }
+            return;
+        }
+        self.usual = self.usual.max(self.building.bytes.len() + self.building.bytes.len() / 8);
+        let load = Load::new(std::mem::take(&mut self.building));
+        if self.parcels.try_send(Parcel { load, position: self.read }).is_ok() {
+            self.queued = self.read;
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! From the journal to the outputs.
+//!
+//! A delivery thread reads what is synced, asks the index and encodes; each output is a task that
+//! gets the encoded loads through a queue of [`QUEUE`] loads. An output that is slow or stuck fills
+//! its queue and is then left alone: nobody else waits for it. Its cursor moves when the task says
+//! that a load is done.
+
+mod feeder;
+mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
+use tokio::sync::Notify;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::feeder::Feeder;
+use self::feeder::Seed;
+use super::counters::OutputCounters;
+use super::plan::Retries;
+use super::routing::Routing;
+use crate::journal::Journal;
+use crate::journal::Position;
+use crate::journal::ReaderOptions;
+use crate::plugin::Encoder;
+use crate::plugin::Load;
+use crate::plugin::Output;
+use crate::plugin::OutputContext;
+
+/// How many loads may wait for an output.
+const QUEUE: usize = 2;
+/// A load is closed at this size, in bytes.
+const MAX_LOAD: usize = 256 * 1024;
+/// How many commands may wait for a thread.
+const COMMANDS: usize = 1024;
+/// The longest sleep, for what nobody wakes the thread for.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+
+/// Makes the output anew from its section.
+pub(super) type MakeOutput = Arc<dyn Fn() -> anyhow::Result<Box<dyn Output>> + Send + Sync>;
+
+/// An output as the delivery gets it.
+pub(super) struct OutputPlan {
+    pub(super) context: OutputContext,
+    pub(super) make: MakeOutput,
+    pub(super) encoder: Option<(String, Arc<dyn Encoder>)>,
+    pub(super) reader: ReaderOptions,
+    pub(super) ticker_interval: Duration,
+    pub(super) retries: Retries,
+    pub(super) can_exit: bool,
+    pub(super) counters: Arc<OutputCounters>,
+}
+
+/// Loads on their way to an output, and the entry that is delivered with the last of their records.
+struct Parcel {
+    load: Load,
+    position: Position,
+}
+
+/// What thread and task of an output tell each other.
+#[derive(Debug, Default)]
+struct Shared {
+    /// All entries up to here are delivered.
+    delivered: AtomicU64,
+    is_failing: AtomicBool,
+    has_ended: AtomicBool,
+}
+
+/// What a thread is told.
+enum Command {
+    Add(Box<Seed>, Arc<Routing>, Sender<anyhow::Result<()>>),
+    Remove(Arc<str>, Sender<()>),
+    Route(Arc<Routing>),
+    ShutDown,
+}
+
+/// A running output.
+struct Running {
+    name: Arc<str>,
+    shared: Arc<Shared>,
+    stopping: CancellationToken,
+    reopening: Arc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+    can_exit: bool,
+    counters: Arc<OutputCounters>,
+}
+
+/// The delivery thread and all outputs.
+pub(super) struct Deliveries {
+    journal: Journal,
+    commands: Sender<Command>,
+    thread: std::thread::JoinHandle<()>,
+    running: Vec<Running>,
+    ended: Arc<Notify>,
+}
+
+impl Deliveries {
+    /// Starts the thread.
+    pub(super) fn start(journal: Journal, routing: Arc<Routing>) -> std::io::Result<Deliveries> {
+        let (tx, rx) = crossbeam_channel::bounded(COMMANDS);
+        let builder = std::thread::Builder::new().name("delivery".into()).stack_size(8 << 20);
+        let thread = builder.spawn(move || run(&rx, routing))?;
+        let sleeper = thread.thread().clone();
+        journal.subscribe(Arc::new(move || sleeper.unpark()));
+        let ended = Arc::new(Notify::new());
+        Ok(Deliveries { journal, commands: tx, thread, running: Vec::new(), ended })
+    }
+
+    /// Starts an output.
+    pub(super) fn add(&mut self, plan: OutputPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
+        let name = plan.context.name.clone();
+        let reader = self.journal.reader(&name, plan.reader.clone())?;
+        let shared = Arc::new(Shared::default());
+        shared.delivered.store(reader.position().0, Ordering::Release);
+        let (tx, rx) = mpsc::channel(QUEUE);
+        let stopping = CancellationToken::new();
+        let reopening = Arc::new(Notify::new());
+        let running = Running {
+            name,
+            shared: shared.clone(),
+            stopping: stopping.clone(),
+            reopening: reopening.clone(),
+            can_exit: plan.can_exit,
+            counters: plan.counters.clone(),
+            task: tokio::spawn(
+                task::Task {
+                    context: plan.context.clone(),
+                    make: plan.make.clone(),
+                    parcels: rx,
+                    shared: shared.clone(),
+                    feeder: self.thread.thread().clone(),
+                    stopping,
+                    reopening,
+                    ended: self.ended.clone(),
+                    ticker_interval: plan.ticker_interval,
+                    retries: plan.retries.clone(),
+                    counters: plan.counters.clone(),
+                }
+                .run(),
+            ),
+        };
+        let seed = Box::new(Seed { plan, reader, parcels: tx, shared });
+        let (reply, started) = crossbeam_channel::bounded(1);
+        self.tell(Command::Add(seed, routing.clone(), reply))?;
+        let started = started.recv().map_err(|_| anyhow::anyhow!("the delivery thread has ended"));
+        if let Err(error) = started.and_then(|started| started) {
+            running.stopping.cancel();
+            return Err(error);
+        }
+        self.running.push(running);
+        Ok(())
+    }
+
+    /// Ends an output; what it has not delivered stays in the journal.
+    pub(super) async fn remove(&mut self, name: &str, patience: Duration) -> anyhow::Result<()> {
+        let Some(index) = self.running.iter().position(|one| &*one.name == name) else {
+            return Ok(());
+        };
+        let running = self.running.swap_remove(index);
+        running.stopping.cancel();
+        let abort = running.task.abort_handle();
+        if tokio::time::timeout(patience, running.task).await.is_err() {
+            abort.abort();
+        }
+        let (tx, rx) = crossbeam_channel::bounded(1);
+        self.tell(Command::Remove(running.name.clone(), tx))?;
+        let _ = tokio::task::spawn_blocking(move || rx.recv_timeout(Duration::from_secs(5))).await;
+        Ok(())
+    }
+
+    /// Has the thread ask other matchers.
+    pub(super) fn route(&self, routing: &Arc<Routing>) -> anyhow::Result<()> {
+        self.tell(Command::Route(routing.clone()))
+    }
+
+    /// Has every output open anew what someone else may have moved away.
+    pub(super) fn reopen(&self) {
+        for running in &self.running {
+            running.reopening.notify_one();
+        }
+    }
+
+    /// The outputs that have not delivered up to `end`, by name, and whether each is failing.
+    pub(super) fn behind(&self, end: Position) -> Vec<(Arc<str>, bool)> {
+        let mut behind = Vec::new();
+        for running in &self.running {
+            let shared = &running.shared;
+            let delivered = shared.delivered.load(Ordering::Acquire);
+            running.counters.lag.set(end.0.saturating_sub(delivered) as f64);
+            if delivered < end.0 {
+                let is_failing = shared.is_failing.load(Ordering::Acquire)
+                    || shared.has_ended.load(Ordering::Acquire);
+                behind.push((running.name.clone(), is_failing));
+            }
+        }
+        behind
+    }
+
+    /// The sum of what all outputs have delivered, to see whether they move.
+    pub(super) fn progress(&self) -> u64 {
+        let delivered = |running: &Running| running.shared.delivered.load(Ordering::Acquire);
+        let sent = |running: &Running| running.counters.sent.value();
+        self.running.iter().map(|running| delivered(running).wrapping_add(sent(running))).sum()
+    }
+
+    /// Resolves when an output has ended by itself.
+    pub(super) fn ended(&self) -> Arc<Notify> {
+        self.ended.clone()
+    }
+
+    /// The name of an output that has ended and must not.
+    pub(super) fn ended_for_good(&self) -> Option<Arc<str>> {
+        let has_ended = |running: &&Running| {
+            !running.can_exit && running.shared.has_ended.load(Ordering::Acquire)
+        };
+        self.running.iter().find(has_ended).map(|running| running.name.clone())
+    }
+
+    /// Ends all outputs until `deadline`, then the thread.
+    pub(super) async fn shut_down(mut self, deadline: Instant) {
+        for running in &self.running {
+            running.stopping.cancel();
+        }
+        for running in self.running.drain(..) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let abort = running.task.abort_handle();
+            if tokio::time::timeout(left, running.task).await.is_err() {
+                tracing::warn!(output = &*running.name, "an output did not end in time");
+                abort.abort();
+            }
+        }
+        let _ = self.tell(Command::ShutDown);
+        let thread = self.thread;
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+
+    fn tell(&self, command: Command) -> anyhow::Result<()> {
+        let told = self.commands.send(command);
+        self.thread.thread().unpark();
+        told.map_err(|_| anyhow::anyhow!("the delivery thread has ended"))
+    }
+}
+
+/// The loop of the delivery thread.
+fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
+    let mut feeders: Vec<Feeder> = Vec::new();
+    loop {
+        while let Ok(command) = commands.try_recv() {
+            match command {
+                Command::Add(seed, new, reply) => {
+                    let grown = Feeder::grow(*seed, &new);
+                    let _ = reply.send(grown.map(|feeder| feeders.push(feeder)));
+                    routing = new;
+                    feeders.iter_mut().for_each(|feeder| feeder.route(&routing));
+                }
+                Command::Remove(name, done) => {
+                    feeders.retain_mut(|feeder| {
+                        let stays = *feeder.name() != *name;
+                        if !stays {
+                            feeder.commit();
+                        }
+                        stays
+                    });
+                    let _ = done.send(());
+                }
+                Command::Route(new) => {
+                    routing = new;
+                    feeders.iter_mut().for_each(|feeder| feeder.route(&routing));
+                }
+                Command::ShutDown => {
+                    for feeder in &mut feeders {
+                        feeder.commit();
+                    }
+                    return;
+                }
+            }
+        }
+        let mut is_moving = false;
+        for feeder in &mut feeders {
+            is_moving |= feeder.feed(&routing);
+        }
+        if !is_moving {
+            std::thread::park_timeout(LONGEST_SLEEP);
+        }
+    }
+}

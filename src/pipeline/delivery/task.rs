@@ -1,0 +1,288 @@
+//! An output as a task: sends, waits and tries again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::MakeOutput;
+use super::Parcel;
+use super::Shared;
+use crate::pipeline::counters::OutputCounters;
+use crate::pipeline::plan::Retries;
+use crate::plugin::Failure;
+use crate::plugin::Output;
+use crate::plugin::OutputContext;
+use crate::plugin::Sent;
+use crate::stdx::backoff::Backoff;
+
+/// Held loads are flushed when they reach so many bytes, whatever the interval.
+const MAX_HELD: usize = 4 * 1024 * 1024;
+
+/// See the module.
+pub(super) struct Task {
+    pub(super) context: OutputContext,
+    pub(super) make: MakeOutput,
+    pub(super) parcels: mpsc::Receiver<Parcel>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) feeder: std::thread::Thread,
+    pub(super) stopping: CancellationToken,
+    pub(super) reopening: Arc<Notify>,
+    pub(super) ended: Arc<Notify>,
+    pub(super) ticker_interval: Duration,
+    pub(super) retries: Retries,
+    pub(super) counters: Arc<OutputCounters>,
+}
+
+/// Why the loop over an open output was left.
+enum Left {
+    /// It is to be opened again after a pause.
+    Failed(anyhow::Error),
+    /// It will never work.
+    Hopeless(anyhow::Error),
+    /// The engine stops, or the feeder has gone.
+    Stopped,
+}
+
+/// What waits for the task between two loads.
+enum Turn {
+    Parcel(Parcel),
+    Flush,
+    Tick,
+    Reopen,
+    Stop,
+}
+
+/// Loads that are not delivered: first those that are taken but not certain, then those to send.
+#[derive(Default)]
+struct Pending {
+    parcels: VecDeque<Parcel>,
+    /// How many at the front are taken.
+    held: usize,
+    held_bytes: usize,
+}
+
+impl Pending {
+    /// Has everything sent again that is not certain.
+    fn again(&mut self) {
+        for parcel in self.parcels.iter_mut().take(self.held) {
+            parcel.load.restart();
+        }
+        self.held = 0;
+        self.held_bytes = 0;
+    }
+
+    /// Takes away what has become certain; gives how far that is.
+    fn settle(&mut self) -> Option<u64> {
+        self.held_bytes = 0;
+        self.parcels.drain(..std::mem::take(&mut self.held)).next_back().map(|last| last.position.0)
+    }
+}
+
+impl Task {
+    pub(super) async fn run(mut self) {
+        let retries = &self.retries;
+        let mut backoff =
+            Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
+        let mut pending = Pending::default();
+        loop {
+            let left = match (self.make)() {
+                Ok(mut output) => {
+                    let left = self.serve(output.as_mut(), &mut pending, &mut backoff).await;
+                    output.close().await;
+                    left
+                }
+                Err(error) => Left::Hopeless(error),
+            };
+            let error = match left {
+                Left::Stopped => break,
+                Left::Hopeless(error) => {
+                    self.end(&error);
+                    break;
+                }
+                Left::Failed(error) => error,
+            };
+            pending.again();
+            let Some(wait) = backoff.next_wait() else {
+                self.end(&error.context("no retry is left"));
+                break;
+            };
+            if !self.pause(&error, wait, backoff.tried()).await {
+                break;
+            }
+        }
+        self.feeder.unpark();
+    }
+
+    /// Waits before the next try; `false` when the engine stops meanwhile.
+    async fn pause(&self, error: &anyhow::Error, wait: Duration, tried: u32) -> bool {
+        self.shared.is_failing.store(true, Ordering::Release);
+        self.counters.failing.set(1.0);
+        self.counters.retries.add(1);
+        // A place that stays away is told of now and then, not every time.
+        if tried.is_power_of_two() {
+            let (output, error) = (&*self.context.name, format!("{error:#}"));
+            let seconds = wait.as_secs_f64();
+            tracing::warn!(output, error, tried, seconds, "an output failed and will try again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.stopping.cancelled() => false,
+        }
+    }
+
+    fn end(&self, error: &anyhow::Error) {
+        let (output, error) = (&*self.context.name, format!("{error:#}"));
+        tracing::error!(output, error, "an output has ended");
+        self.shared.has_ended.store(true, Ordering::Release);
+        self.counters.failing.set(1.0);
+        self.ended.notify_one();
+    }
+
+    /// Opens the output and sends until something is wrong.
+    async fn serve(
+        &mut self,
+        output: &mut dyn Output,
+        pending: &mut Pending,
+        backoff: &mut Backoff,
+    ) -> Left {
+        tokio::select! {
+            opened = output.open(&self.context) => {
+                if let Err(failure) = opened {
+                    return left(failure);
+                }
+            }
+            () = self.stopping.cancelled() => return Left::Stopped,
+        }
+        if let Some(left) = self.send(output, pending, backoff).await {
+            return left;
+        }
+        let mut tick = interval(self.ticker_interval);
+        let mut flush = interval(output.flush_interval().unwrap_or_default());
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = self.reopening.notified() => Turn::Reopen,
+                parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
+                () = due(&mut flush), if pending.held > 0 => Turn::Flush,
+                () = due(&mut tick) => Turn::Tick,
+                () = self.stopping.cancelled() => Turn::Stop,
+            };
+            let done = match turn {
+                Turn::Parcel(parcel) => {
+                    pending.parcels.push_back(parcel);
+                    if let Some(left) = self.send(output, pending, backoff).await {
+                        return left;
+                    }
+                    Ok(())
+                }
+                Turn::Flush => self.flush(output, pending).await,
+                Turn::Tick => output.tick().await,
+                Turn::Reopen => output.reopen().await,
+                Turn::Stop => {
+                    let flushed = self.flush(output, pending).await;
+                    return flushed.map_or_else(left, |()| Left::Stopped);
+                }
+            };
+            if let Err(failure) = done {
+                return left(failure);
+            }
+        }
+    }
+
+    /// Sends all loads there are, and notes how far that delivers; a way out where it cannot.
+    async fn send(
+        &self,
+        output: &mut dyn Output,
+        pending: &mut Pending,
+        backoff: &mut Backoff,
+    ) -> Option<Left> {
+        while let Some(parcel) = pending.parcels.get_mut(pending.held) {
+            let load = &mut parcel.load;
+            let unsent = load.records().len() as u64;
+            let bytes = load.rest().len() as u64;
+            let sent = tokio::select! {
+                sent = output.send(load) => sent,
+                () = self.stopping.cancelled() => return Some(Left::Stopped),
+            };
+            match sent {
+                Ok(sent) => {
+                    self.succeeded(backoff);
+                    self.counters.sent.add(unsent);
+                    self.counters.bytes.add(bytes);
+                    pending.held += 1;
+                    pending.held_bytes += parcel.load.encoded.bytes.len();
+                    let is_certain = sent == Sent::Done && pending.held == 1;
+                    if is_certain {
+                        self.delivered(pending.settle());
+                    } else if (sent == Sent::Done || pending.held_bytes >= MAX_HELD)
+                        && let Err(failure) = self.flush(output, pending).await
+                    {
+                        return Some(left(failure));
+                    }
+                }
+                Err(Failure::Reject(error)) => {
+                    let (output, error) = (&*self.context.name, format!("{error:#}"));
+                    tracing::warn!(output, error, "a record was refused and is passed over");
+                    self.counters.rejected.add(1);
+                    parcel.load.advance(1);
+                }
+                Err(failure) => return Some(left(failure)),
+            }
+        }
+        None
+    }
+
+    async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {
+        output.flush().await?;
+        self.delivered(pending.settle());
+        Ok(())
+    }
+
+    fn succeeded(&self, backoff: &mut Backoff) {
+        if backoff.tried() > 0 {
+            tracing::info!(output = &*self.context.name, "an output works again");
+            backoff.reset();
+        }
+        self.shared.is_failing.store(false, Ordering::Release);
+        self.counters.failing.set(0.0);
+    }
+
+    fn delivered(&self, position: Option<u64>) {
+        if let Some(position) = position {
+            self.shared.delivered.store(position, Ordering::Release);
+            self.feeder.unpark();
+        }
+    }
+}
+
+fn left(failure: Failure) -> Left {
+    match failure {
+        Failure::Retry(error) | Failure::Reject(error) => Left::Failed(error),
+        Failure::Stop(error) => Left::Hopeless(error),
+    }
+}
+
+/// A ticker, unless the period is zero.
+fn interval(period: Duration) -> Option<tokio::time::Interval> {
+    (!period.is_zero()).then(|| {
+        let mut interval = tokio::time::interval_at(Instant::now() + period, period);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        interval
+    })
+}
+
+/// Resolves at the next tick; never without a ticker.
+async fn due(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

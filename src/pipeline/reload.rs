@@ -1,0 +1,234 @@
+//! The difference between two plans, applied while the engine runs.
+//!
+//! A plugin whose section, and whatever it is made of, has not changed is not touched: its socket
+//! stays open and its state in memory. What cannot be started leaves the old one running.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Pipeline;
+use super::plan::Plan;
+use super::plan::PlannedFilter;
+use super::plan::PlannedInput;
+use super::plan::PlannedOutput;
+use super::routing_of;
+use crate::config::Config;
+use crate::plugin::Engine;
+
+/// How long an input or output may take to end before its new version starts.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a reload has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Plugins started.
+    pub added: Vec<String>,
+    /// Plugins ended.
+    pub removed: Vec<String>,
+    /// Plugins started anew, or filters swapped.
+    pub changed: Vec<String>,
+    /// What could not be done; the old version goes on.
+    pub failed: Vec<String>,
+    /// Settings of the engine that count from the next start only.
+    pub waits_for_restart: Vec<String>,
+}
+
+impl Reloaded {
+    /// Tells whether nothing was different.
+    pub fn is_empty(&self) -> bool {
+        *self == Reloaded::default()
+    }
+}
+
+impl std::fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rows = [
+            ("added", &self.added),
+            ("removed", &self.removed),
+            ("changed", &self.changed),
+            ("failed", &self.failed),
+            ("waits for a restart", &self.waits_for_restart),
+        ];
+        if self.is_empty() {
+            return f.write_str("nothing has changed\n");
+        }
+        for (what, names) in rows.into_iter().filter(|(_, names)| !names.is_empty()) {
+            writeln!(f, "{what}: {}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Pipeline {
+    /// Goes over to `new`, touching only what is different.
+    pub async fn reload(&mut self, new: Plan) -> Reloaded {
+        let mut done = Reloaded {
+            waits_for_restart: crate::config::difference(&self.plan.config, &new.config)
+                .hekad_changed,
+            ..Reloaded::default()
+        };
+        let old = std::mem::replace(&mut self.plan, new);
+        self.routing = Arc::new(routing_of(&self.plan));
+        self.stop_gone_inputs(&old, &mut done).await;
+        self.reload_outputs(&old, &mut done).await;
+        tokio::task::block_in_place(|| self.reload_filters(&old, &mut done));
+        self.analysis.route(&self.routing);
+        if let Err(error) = self.deliveries.route(&self.routing) {
+            done.failed.push(format!("{error:#}"));
+        }
+        self.start_new_inputs(&old, &mut done);
+        done
+    }
+
+    async fn stop_gone_inputs(&mut self, old: &Plan, done: &mut Reloaded) {
+        for input in &old.inputs {
+            let name = &input.section.name;
+            let new = self.plan.inputs.iter().find(|new| new.section.name == *name);
+            let is_same = new.is_some_and(|new| {
+                identity_of_input(new, &self.plan.config) == identity_of_input(input, &old.config)
+            });
+            if is_same {
+                continue;
+            }
+            if new.is_none() {
+                done.removed.push(name.clone());
+            }
+            if let Some(index) = self.inputs.iter().position(|running| *running.name == **name) {
+                self.inputs.swap_remove(index).stop(PATIENCE).await;
+            }
+        }
+    }
+
+    fn start_new_inputs(&mut self, old: &Plan, done: &mut Reloaded) {
+        for index in 0..self.plan.inputs.len() {
+            let name = self.plan.inputs[index].section.name.clone();
+            if self.inputs.iter().any(|running| *running.name == *name) {
+                continue;
+            }
+            let was_there = old.inputs.iter().any(|input| input.section.name == name);
+            self.start_input(index);
+            if was_there { &mut done.changed } else { &mut done.added }.push(name);
+        }
+    }
+
+    async fn reload_outputs(&mut self, old: &Plan, done: &mut Reloaded) {
+        for output in &old.outputs {
+            let name = &output.section.name;
+            let new = self.plan.outputs.iter().position(|new| new.section.name == *name);
+            let is_same = new.is_some_and(|new| {
+                identity_of_output(&self.plan.outputs[new], &self.plan.config)
+                    == identity_of_output(output, &old.config)
+            });
+            if is_same {
+                continue;
+            }
+            if let Err(error) = self.deliveries.remove(name, PATIENCE).await {
+                done.failed.push(format!("{name}: {error:#}"));
+            }
+            match new {
+                None => {
+                    self.journal.retire(name);
+                    done.removed.push(name.clone());
+                }
+                Some(index) => {
+                    let added = self.add_output(index);
+                    note(name, added, &mut done.changed, &mut done.failed);
+                }
+            }
+        }
+        for index in 0..self.plan.outputs.len() {
+            let name = self.plan.outputs[index].section.name.clone();
+            if !old.outputs.iter().any(|output| output.section.name == name) {
+                let added = self.add_output(index);
+                note(&name, added, &mut done.added, &mut done.failed);
+            }
+        }
+    }
+
+    fn add_output(&mut self, index: usize) -> anyhow::Result<()> {
+        let plan = self.output_plan(index);
+        let routing = self.routing.clone();
+        self.deliveries.add(plan, &routing)
+    }
+
+    fn reload_filters(&mut self, old: &Plan, done: &mut Reloaded) {
+        for filter in &old.filters {
+            if !self.plan.filters.iter().any(|new| new.name == filter.name) {
+                let removed = self.analysis.remove(&filter.name);
+                self.filter_counters.remove(&filter.name);
+                note(&filter.name, removed, &mut done.removed, &mut done.failed);
+            }
+        }
+        for index in 0..self.plan.filters.len() {
+            let name = self.plan.filters[index].name.clone();
+            let before = old.filters.iter().find(|filter| filter.name == name);
+            let plan = match self.filter_plan(index) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    done.failed.push(format!("{name}: {error:#}"));
+                    continue;
+                }
+            };
+            let routing = self.routing.clone();
+            match before {
+                None => {
+                    self.versions.insert(name.clone(), plan.version.clone());
+                    let added = self.analysis.add(plan, &routing);
+                    note(&name, added, &mut done.added, &mut done.failed);
+                }
+                Some(_) if self.versions.get(&name) == Some(&plan.version) => {}
+                Some(_) => {
+                    let version = plan.version.clone();
+                    let swapped = self.analysis.swap(plan, &routing);
+                    if swapped.is_ok() {
+                        self.versions.insert(name.clone(), version);
+                    }
+                    note(&name, swapped, &mut done.changed, &mut done.failed);
+                }
+            }
+        }
+    }
+}
+
+fn note(name: &str, result: anyhow::Result<()>, done: &mut Vec<String>, failed: &mut Vec<String>) {
+    match result {
+        Ok(()) => done.push(name.to_owned()),
+        Err(error) => failed.push(format!("{name}: {error:#}")),
+    }
+}
+
+/// What a filter is made of, as a hash: its section and its files.
+pub(super) fn version_of(planned: &PlannedFilter, engine: &Engine) -> anyhow::Result<String> {
+    let files = planned.plugin.version(engine)?;
+    let hash = foldhash::quality::FixedState::with_seed(1).hash_one((&planned.text, files));
+    Ok(format!("{hash:016x}"))
+}
+
+/// The text of all sections that make an input what it is.
+fn identity_of_input(input: &PlannedInput, config: &Config) -> String {
+    let mut identity = input.section.text().to_owned();
+    for name in [Some(&input.splitter), input.decoder.as_ref()].into_iter().flatten() {
+        push_section(&mut identity, config, name);
+    }
+    // A decoder may use any other: they change together.
+    for section in config.of_family(crate::config::Family::Decoder) {
+        identity.push_str(section.text());
+    }
+    identity
+}
+
+fn identity_of_output(output: &PlannedOutput, config: &Config) -> String {
+    let mut identity = output.section.text().to_owned();
+    if let Some((name, _)) = &output.encoder {
+        push_section(&mut identity, config, name);
+    }
+    identity
+}
+
+fn push_section(identity: &mut String, config: &Config, name: &str) {
+    if let Some(section) = config.section(name) {
+        identity.push('\n');
+        identity.push_str(section.text());
+    }
+}
