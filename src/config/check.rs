@@ -6,6 +6,7 @@ use super::Common;
 use super::Family;
 use super::Problem;
 use super::Section;
+use super::Surroundings;
 use super::wording::list;
 use crate::stdx::nearest::nearest;
 
@@ -14,6 +15,9 @@ pub const BUILT_IN: &[&str] = &[
     "ProtobufDecoder",
     "ProtobufEncoder",
     "PayloadEncoder",
+    "JsonEncoder",
+    "RstEncoder",
+    "JsonDecoder",
     "TokenSplitter",
     "HekaFramingSplitter",
     "NullSplitter",
@@ -21,7 +25,16 @@ pub const BUILT_IN: &[&str] = &[
 
 /// Reports every reference that leads nowhere or to the wrong family. `names` are those of all
 /// sections, also of the ones that could not be read.
-pub(super) fn references(sections: &[Section], names: &[String], problems: &mut Vec<Problem>) {
+pub(super) fn references(
+    sections: &[Section],
+    names: &[String],
+    surroundings: &Surroundings<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let built_in = |family: Family| -> Vec<&'static str> {
+        let kinds = (surroundings.kinds)(family);
+        BUILT_IN.iter().copied().filter(|name| kinds.contains(name)).collect()
+    };
     for section in sections {
         let references = match &section.common {
             Common::Input(common) => {
@@ -32,39 +45,43 @@ pub(super) fn references(sections: &[Section], names: &[String], problems: &mut 
         };
         for (reference, family) in references {
             if let Some(name) = reference {
-                problems.extend(reference_to(section, name, family, (sections, names)));
+                let there = There { sections, names, built_in: &built_in(family) };
+                problems.extend(reference_to(section, name, family, &there));
             }
         }
     }
+}
+
+/// What a reference may lead to.
+struct There<'a> {
+    sections: &'a [Section],
+    names: &'a [String],
+    built_in: &'a [&'static str],
 }
 
 fn reference_to(
     section: &Section,
     reference: &Spanned<String>,
     family: Family,
-    (sections, names): (&[Section], &[String]),
+    there: &There<'_>,
 ) -> Option<Problem> {
     let name = reference.get_ref().as_str();
     let place = section.settings.place_of(reference);
-    if let Some(target) = sections.iter().find(|section| section.name == name) {
+    if let Some(target) = there.sections.iter().find(|section| section.name == name) {
         if target.family == family {
             return None;
         }
         let message =
             format!("`{name}` is {}, not {}", target.family.a_member(), family.a_member());
-        return Some(
-            Problem::error(message).at(&place).at_labelled(&target.place, "described here"),
-        );
+        let problem = Problem::error(message).at(&place);
+        return Some(problem.at_labelled(&target.place, "described here"));
     }
-    if names.iter().any(|other| other == name) {
-        // That section has mistakes of its own, reported where they are.
+    // A section that could not be read has mistakes of its own, reported where they are.
+    if there.names.iter().any(|other| other == name) || there.built_in.contains(&name) {
         return None;
     }
-    if BUILT_IN.contains(&name) {
-        if Family::of(name) == Some(family) {
-            return None;
-        }
-        let message = format!("`{name}` is not {}", family.a_member());
+    if let Some(other) = Family::of(name).filter(|other| *other != family) {
+        let message = format!("`{name}` is {}, not {}", other.a_member(), family.a_member());
         return Some(Problem::error(message).at(&place));
     }
     let problem = Problem::error(format!("there is no {family} `{name}`")).at(&place);
@@ -73,10 +90,10 @@ fn reference_to(
             "it needs a section, [PatternGroupingSplitter], that says what its `grouping` is",
         ));
     }
-    let described = sections.iter().filter(|section| section.family == family);
+    let described = there.sections.iter().filter(|section| section.family == family);
     let known: Vec<&str> = described
         .map(|section| section.name.as_str())
-        .chain(BUILT_IN.iter().copied().filter(|name| Family::of(name) == Some(family)))
+        .chain(there.built_in.iter().copied())
         .collect();
     Some(match nearest(name, known.iter().copied()) {
         Some(word) => problem.help(format!("did you mean `{word}`?")),

@@ -145,7 +145,7 @@ fn read_all(
         }
     }
     let parts = hekad::read(&engine, problems);
-    check::references(&sections, &names, problems);
+    check::references(&sections, &names, surroundings, problems);
     Problem::sort(problems);
     Config {
         hekad: parts.hekad,

@@ -50,7 +50,7 @@ struct Tls {
 fn kinds(family: Family) -> Vec<&'static str> {
     match family {
         Family::Input => vec!["TcpInput", "UdpInput", "LogstreamerInput"],
-        Family::Splitter => vec!["TokenSplitter", "RegexSplitter", "PatternGroupingSplitter"],
+        Family::Splitter => vec!["TokenSplitter", "RegexSplitter", "NullSplitter"],
         Family::Decoder => vec!["ProtobufDecoder", "JsonDecoder", "SandboxDecoder"],
         Family::Filter => vec!["SandboxFilter", "CounterFilter"],
         Family::Encoder => vec!["PayloadEncoder", "ProtobufEncoder", "JsonEncoder"],

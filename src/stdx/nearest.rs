@@ -2,7 +2,7 @@
 //!
 //! Two words are near when few letters were added, left out, changed or swapped: at most a third of
 //! the longer word, and one is always forgiven. Upper and lower case count as the same letter, and
-//! one word that starts with the other is near too.
+//! a word that the other starts with, or ends with behind a `_`, is near too.
 
 /// Returns the candidate nearest to `word`, or none when nothing is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -13,17 +13,18 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             let right = candidate.to_lowercase();
             let distance = strsim::damerau_levenshtein(&written, &right);
             let longer = written.chars().count().max(right.chars().count());
-            let near = distance <= (longer / 3).max(1) || is_start(&written, &right);
+            let near = distance <= (longer / 3).max(1) || is_part(&written, &right);
             near.then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-fn is_start(written: &str, right: &str) -> bool {
-    written.len() >= 4
-        && right.len() >= 4
-        && (right.starts_with(written) || written.starts_with(right))
+fn is_part(written: &str, right: &str) -> bool {
+    let (short, long) =
+        if written.len() < right.len() { (written, right) } else { (right, written) };
+    let is_end = || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('_'));
+    short.len() >= 4 && (long.starts_with(short) || is_end())
 }
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ mod tests {
     fn the_shortest_way_wins() {
         check("keep_alive_perio", Some("keep_alive_period"));
         check("keep_alives", Some("keep_alive"));
+        check("listen_address", Some("address"));
     }
 
     #[test]

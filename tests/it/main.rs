@@ -5,6 +5,7 @@
 //! fails instead.
 
 mod command_line;
+mod configurations;
 #[allow(dead_code, reason = "the first test of a running engine is to come")]
 mod harness;
 mod suite;
@@ -16,6 +17,9 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [tidy::trials(), command_line::trials()].into_iter().flatten().collect();
+    let trials = [tidy::trials(), command_line::trials(), configurations::trials()]
+        .into_iter()
+        .flatten()
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

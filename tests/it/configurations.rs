@@ -1,0 +1,144 @@
+//! Configurations against the kinds of plugins there really are: every example and everything shipped
+//! loads, and mistakes only a kind can find are told as expected.
+//!
+//! `BLESS=1` writes what is said of the mistakes in `tests/data/mistakes/plugins/` into the
+//! `.expected` files, to be read before it is committed.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use heka::catalog::CATALOG;
+use heka::config;
+use heka::config::Config;
+use heka::config::Family;
+use heka::config::Problem;
+use heka::config::Section;
+use heka::config::Surroundings;
+use heka::plugin::Kind;
+use libtest_mimic::Trial;
+
+use crate::suite::test;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        test("configurations::the_example_of_every_kind_loads", the_example_of_every_kind_loads),
+        test("configurations::what_is_shipped_loads", what_is_shipped_loads),
+        test("configurations::mistakes_are_told_as_expected", mistakes_are_told_as_expected),
+    ]
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn names<T: ?Sized>(kinds: &'static [Kind<T>]) -> Vec<&'static str> {
+    kinds.iter().map(|kind| kind.name).collect()
+}
+
+fn kinds(family: Family) -> Vec<&'static str> {
+    match family {
+        Family::Input => names(CATALOG.inputs),
+        Family::Splitter => names(CATALOG.splitters),
+        Family::Decoder => names(CATALOG.decoders),
+        Family::Filter => names(CATALOG.filters),
+        Family::Encoder => names(CATALOG.encoders),
+        Family::Output => names(CATALOG.outputs),
+    }
+}
+
+fn surroundings() -> Surroundings<'static> {
+    Surroundings { kinds: &kinds, variable: &|_| None }
+}
+
+fn read_by<T: ?Sized>(kinds: &'static [Kind<T>], section: &Section) -> Vec<Problem> {
+    let kind = kinds.iter().find(|kind| kind.name == section.kind);
+    let read = kind.map(|kind| section.settings.read(kind.read));
+    read.and_then(Result::err).unwrap_or_default()
+}
+
+/// All that is wrong with a configuration, the settings of its plugins included.
+fn all_problems((config, mut problems): (Option<Config>, Vec<Problem>)) -> Vec<Problem> {
+    for section in config.iter().flat_map(|config| &config.sections) {
+        problems.extend(match section.family {
+            Family::Input => read_by(CATALOG.inputs, section),
+            Family::Splitter => read_by(CATALOG.splitters, section),
+            Family::Decoder => read_by(CATALOG.decoders, section),
+            Family::Filter => read_by(CATALOG.filters, section),
+            Family::Encoder => read_by(CATALOG.encoders, section),
+            Family::Output => read_by(CATALOG.outputs, section),
+        });
+    }
+    problems
+}
+
+fn none(problems: &[Problem]) -> anyhow::Result<()> {
+    anyhow::ensure!(problems.is_empty(), "\n{}", config::render_all(problems, false));
+    Ok(())
+}
+
+fn examples<T: ?Sized>(kinds: &'static [Kind<T>]) -> Vec<(&'static str, &'static str)> {
+    kinds.iter().map(|kind| (kind.name, kind.example)).collect()
+}
+
+fn the_example_of_every_kind_loads() -> anyhow::Result<()> {
+    let all = [
+        examples(CATALOG.inputs),
+        examples(CATALOG.splitters),
+        examples(CATALOG.decoders),
+        examples(CATALOG.filters),
+        examples(CATALOG.encoders),
+        examples(CATALOG.outputs),
+    ];
+    let mut problems = Vec::new();
+    for (kind, example) in all.into_iter().flatten() {
+        let loaded = config::parse(kind, example, &surroundings());
+        let has_it = loaded.0.iter().flat_map(|config| &config.sections).any(|it| it.kind == kind);
+        anyhow::ensure!(has_it, "the example of {kind} has no section of that kind");
+        problems.extend(all_problems(loaded));
+    }
+    none(&problems)
+}
+
+fn what_is_shipped_loads() -> anyhow::Result<()> {
+    let mut problems = Vec::new();
+    for path in toml_files(&root().join("config"))? {
+        problems.extend(all_problems(config::load(&path, &surroundings())));
+    }
+    none(&problems)
+}
+
+fn mistakes_are_told_as_expected() -> anyhow::Result<()> {
+    let folder = root().join("tests/data/mistakes/plugins");
+    let paths = toml_files(&folder)?;
+    anyhow::ensure!(!paths.is_empty(), "there is no mistake in {}", folder.display());
+    let mut wrong = String::new();
+    for path in paths {
+        let problems = all_problems(config::load(&path, &surroundings()));
+        let told = config::render_all(&problems, false);
+        let told = told.replace(&format!("{}/", folder.display()), "");
+        let expected_path = path.with_extension("expected");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected_path, &told)?;
+        }
+        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
+        if told != expected || problems.is_empty() {
+            wrong.push_str(&format!("\n{}:\n{told}--- expected\n{expected}", path.display()));
+        }
+    }
+    anyhow::ensure!(wrong.is_empty(), "{wrong}");
+    Ok(())
+}
+
+/// The `*.toml` of a folder in order; none if there is no such folder.
+fn toml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    if folder.is_dir() {
+        for entry in fs::read_dir(folder)? {
+            paths.push(entry?.path());
+        }
+    }
+    paths.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+    paths.sort();
+    Ok(paths)
+}
