@@ -1,3 +1,6 @@
 //! Wire formats that inputs, decoders, encoders and outputs share.
 
+pub mod access_log;
 pub mod json_text;
+pub mod time;
+pub mod user_agent;

@@ -1,0 +1,135 @@
+//! What decoding one record costs: `cargo bench --bench decode`.
+//!
+//! Each decoder gets the same records again and again, made with a fixed seed, and writes them into
+//! batches as the engine does. The best of several rounds is printed, in nanoseconds per record.
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use heka::catalog::CATALOG;
+use heka::message::Batch;
+use heka::message::Marks;
+use heka::message::Uuids;
+use heka::metrics::Registry;
+use heka::plugin::DecoderContext;
+use heka::plugin::Decoding;
+use heka::plugin::Engine;
+use heka::plugin::Form;
+use heka::plugin::Origin;
+use heka::plugin::Record;
+
+const RECORDS: usize = 4096;
+const ROUNDS: usize = 30;
+
+fn main() {
+    let lines = lines();
+    let length = lines.iter().map(Vec::len).sum::<usize>() / lines.len();
+    println!("access log lines of {length} bytes on average");
+    let combined = "log_format = \"combined\"\n";
+    let encoded = measure("AccessLogDecoder, combined", "AccessLogDecoder", combined, &lines);
+    measure("ProtobufDecoder", "ProtobufDecoder", "", &encoded);
+}
+
+/// Measures a decoder and returns the messages it made.
+fn measure(title: &str, kind: &str, settings: &str, records: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut decoding = start(kind, settings);
+    let mut origin = Origin::default();
+    origin.message_type = b"logfile".to_vec();
+    origin.logger = b"access".to_vec();
+    origin.hostname = b"web-1.example.org".to_vec();
+    origin.pid = Some(4711);
+    let mut best = f64::MAX;
+    let mut messages = Vec::new();
+    let mut uuids = Uuids::seeded(1);
+    for _ in 0..ROUNDS {
+        let mut batches = vec![Batch::new()];
+        let started = Instant::now();
+        for bytes in records {
+            let uuid = uuids.make();
+            let (form, marks) = (Form::Payload, Marks::default());
+            let record = Record { bytes, form, origin: &origin, now: 0, uuid, marks };
+            let mut batch = batches.last_mut().expect("one is put in when it is made");
+            if batch.is_full() {
+                batches.push(Batch::sized_like(&batches[batches.len() - 1]));
+                batch = batches.last_mut().expect("it was just put in");
+            }
+            decoding.decode(&record, batch).expect("the records are sound");
+        }
+        let nanoseconds = started.elapsed().as_nanos() as f64 / records.len() as f64;
+        best = best.min(nanoseconds);
+        messages = batches
+            .iter()
+            .flat_map(|batch| batch.iter().map(|message| message.bytes().to_vec()))
+            .collect();
+        black_box(&batches);
+    }
+    println!("{title:<40} {best:>8.0} ns");
+    messages
+}
+
+fn start(kind: &str, settings: &str) -> Box<dyn Decoding> {
+    let engine = Engine {
+        hostname: Arc::from("host"),
+        pid: 1,
+        base_dir: PathBuf::new(),
+        share_dir: PathBuf::new(),
+        max_message_size: 65_536,
+        max_message_loops: 4,
+        max_process_inject: 1,
+        max_timer_inject: 10,
+        metrics: Arc::new(Registry::default()),
+    };
+    let row = CATALOG.decoders.iter().find(|row| row.name == kind).expect("a kind there is");
+    let settings = toml::Deserializer::parse(settings).expect("settings that are TOML");
+    let decoder = (row.read)(settings).expect("settings that are right");
+    let none = |_: &str| anyhow::bail!("no other decoders here");
+    decoder
+        .start(&DecoderContext { name: kind, engine: &engine, decoder: &none })
+        .expect("a decoder that starts")
+}
+
+/// Lines in the combined format, a few in each second.
+fn lines() -> Vec<Vec<u8>> {
+    let mut seed = 42u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let agents = [
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/99.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/98.0.0.0 Mobile Safari/537.36",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    ];
+    let statuses = [200, 200, 200, 304, 404, 500];
+    (0..RECORDS)
+        .map(|index| {
+            let mut line = String::new();
+            let second = index / 8;
+            let _ = write!(
+                line,
+                "{}.{}.{}.{} - - [01/Mar/2026:{:02}:{:02}:{:02} +0000] \"GET /path/{}.html?id={} \
+                 HTTP/1.1\" {} {} \"https://www.example.org/{}\" \"{}\"",
+                random(256),
+                random(256),
+                random(256),
+                random(256),
+                second / 3600,
+                second / 60 % 60,
+                second % 60,
+                random(1 << 31),
+                random(1_000_000),
+                statuses[usize::try_from(random(6)).unwrap_or(0)],
+                random(40_000),
+                random(1000),
+                agents[usize::try_from(random(3)).unwrap_or(0)],
+            );
+            line.push('\n');
+            line.into_bytes()
+        })
+        .collect()
+}
