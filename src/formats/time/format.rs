@@ -161,7 +161,7 @@ impl Moment {
         let length;
         match item {
             Item::Literal(literal) => {
-                length = text.starts_with(literal).then_some(literal.len())?
+                length = text.starts_with(literal).then_some(literal.len())?;
             }
             Item::Space => length = text.iter().take_while(|b| b.is_ascii_whitespace()).count(),
             Item::Year => {
