@@ -21,18 +21,19 @@ pub(super) fn imports_are_one_path_a_line() -> anyhow::Result<()> {
 pub(super) fn imports_stand_in_three_groups() -> anyhow::Result<()> {
     let mut complaints = Vec::new();
     for source in sources(&["src", "tests", "benches"])? {
-        let mut last: Option<(usize, Group)> = None;
+        let mut last: Option<Group> = None;
+        let mut is_after_gap = false;
         for (index, line) in source.code.lines().enumerate() {
-            let Some(path) = line.strip_prefix("use ") else { continue };
+            let Some(path) = line.strip_prefix("use ") else {
+                is_after_gap = line.is_empty();
+                last = last.filter(|_| is_after_gap);
+                continue;
+            };
             let group = group(path, &source);
-            let is_wrong = last.is_some_and(|(before, of_before)| {
-                let is_next_line = before + 1 == index;
-                group < of_before || is_next_line != (group == of_before)
-            });
-            if is_wrong {
+            if last.is_some_and(|before| group < before || is_after_gap == (group == before)) {
                 complaints.push(format!("{}:{}: {line}", source.path.display(), index + 1));
             }
-            last = Some((index, group));
+            (last, is_after_gap) = (Some(group), false);
         }
     }
     none(complaints)
