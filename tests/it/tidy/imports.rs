@@ -54,7 +54,7 @@ fn group(path: &str, source: &Source) -> Group {
     };
     match first {
         "std" | "core" | "alloc" => Group::Std,
-        "crate" | "super" | "self" | "heka" => Group::Ours,
+        "crate" | "super" | "self" => Group::Ours,
         _ if is_part() => Group::Ours,
         _ => Group::Crates,
     }
