@@ -4,10 +4,14 @@
 //! `BLESS=1` writes what is said of the mistakes in `tests/data/mistakes/plugins/` into the
 //! `.expected` files, to be read before it is committed.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use libtest_mimic::Trial;
+
+use crate::suite::test;
 use heka::catalog::CATALOG;
 use heka::config;
 use heka::config::Config;
@@ -16,9 +20,6 @@ use heka::config::Problem;
 use heka::config::Section;
 use heka::config::Surroundings;
 use heka::plugin::Kind;
-use libtest_mimic::Trial;
-
-use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -123,7 +124,7 @@ fn mistakes_are_told_as_expected() -> anyhow::Result<()> {
         }
         let expected = fs::read_to_string(&expected_path).unwrap_or_default();
         if told != expected || problems.is_empty() {
-            wrong.push_str(&format!("\n{}:\n{told}--- expected\n{expected}", path.display()));
+            writeln!(wrong, "\n{}:\n{told}--- expected\n{expected}", path.display())?;
         }
     }
     anyhow::ensure!(wrong.is_empty(), "{wrong}");
