@@ -23,6 +23,7 @@ use super::state::Held;
 use super::table;
 use super::table::Cursor;
 use super::table::Head;
+use super::table::Previous;
 use super::table::Reached;
 use super::table::Sources;
 use crate::message::Source;
@@ -42,6 +43,12 @@ pub(super) struct Active {
     /// Where the next record goes.
     pub(super) at: u64,
     pub(super) capacity: u64,
+}
+
+impl Active {
+    fn finished(&self) -> Previous {
+        Previous { segment: self.segment.number, last: self.segment.last(), used: self.at }
+    }
 }
 
 /// What a segment begins with.
@@ -75,8 +82,8 @@ pub(super) struct Disk {
     pub(super) segment_bytes: u64,
     pub(super) active: Option<Active>,
     pub(super) next_number: u64,
-    /// Last position and bytes in use of the newest segment that counts.
-    pub(super) previous: (Position, u64),
+    /// The newest segment that is finished.
+    pub(super) previous: Previous,
     /// How far the sources were at the last sync.
     pub(super) durable_sources: Sources,
     /// Where sources have got since, by what is written.
@@ -100,7 +107,7 @@ impl Disk {
         cursors: &[Cursor],
     ) -> io::Result<Arc<Segment>> {
         if let Some(active) = self.active.take() {
-            self.previous = (active.segment.last(), active.at);
+            self.previous = active.finished();
         }
         let head = Head {
             journal: self.id,
@@ -109,8 +116,7 @@ impl Disk {
             first: start.first,
             time: start.time,
             engine_time: start.engine_time,
-            previous_last: self.previous.0,
-            previous_used: self.previous.1,
+            previous: self.previous,
             length: 0,
         };
         let encoded = head.encode(&self.durable_sources, cursors);
@@ -191,7 +197,10 @@ impl Disk {
         if let Some(active) = self.active.take() {
             let last = durable.max(active.segment.first.previous());
             active.segment.grow(last, active.at, active.segment.newest());
-            self.previous = (last, active.at);
+            // A segment in which nothing counts is as if it had never been.
+            if last >= active.segment.first {
+                self.previous = active.finished();
+            }
         }
     }
 

@@ -1,14 +1,25 @@
 //! Faults that tests inject where the disk would show them.
 
 use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+
+use super::disk::Disk;
 
 /// What is to go wrong.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     /// So many of the next syncs fail.
     pub(super) syncs: AtomicU32,
+    /// The disk is full.
+    pub(super) is_full: AtomicBool,
+    /// The writer ends as if the process had been killed.
+    pub(super) is_killed: AtomicBool,
+    /// The file last synced, how much of it was written then, and how much is by now.
+    pub(super) synced: Mutex<Option<(PathBuf, u64)>>,
 }
 
 impl Faults {
@@ -17,5 +28,22 @@ impl Faults {
         let taken =
             self.syncs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if taken.is_ok() { Err(io::Error::other("injected")) } else { Ok(()) }
+    }
+
+    /// Fails if there is to be no room.
+    pub(super) fn write(&self) -> io::Result<()> {
+        let is_full = self.is_full.load(Ordering::SeqCst);
+        if is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Notes how far the disk is synced.
+    pub(super) fn note_synced(&self, disk: &Disk) {
+        let active = disk.active.as_ref().map(|active| (active.segment.path.clone(), active.at));
+        *self.synced.lock().unwrap() = active;
+    }
+
+    /// Tells whether the writer is to end at once.
+    pub(super) fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::SeqCst)
     }
 }

@@ -24,6 +24,7 @@
 
 mod append;
 mod disk;
+mod encoding;
 mod entry;
 mod error;
 #[cfg(test)]

@@ -140,6 +140,10 @@ impl Reader {
     }
 
     /// The next entry, if there is one; never waits for one.
+    ///
+    /// # Errors
+    /// When the disk refuses; the same entry comes next.
+    #[allow(clippy::should_implement_trait, reason = "it goes on after nothing, and can fail")]
     pub fn next(&mut self) -> Result<Next, Error> {
         // Whether it was moved matters only when it has not passed the place by itself.
         if self.at >= self.limit() && self.at >= self.place.moved() && !self.asks() {
@@ -215,16 +219,14 @@ impl Reader {
             self.advance(next);
             return Where::Here(Next::Entry(entry));
         }
-        match segment_of(&state, next) {
-            Some(segment) => Where::On(segment),
-            None => {
-                // Positions between the last segment and the tail were never used.
-                let from = state.tail.first().map_or(state.end, Position::previous);
-                drop(state);
-                self.advance(from.max(next));
-                Where::Again
-            }
+        if let Some(segment) = segment_of(&state, next) {
+            return Where::On(segment);
         }
+        // Positions between the last segment and the tail were never used.
+        let from = state.tail.first().map_or(state.end, Position::previous);
+        drop(state);
+        self.advance(from.max(next));
+        Where::Again
     }
 
     /// What this reader cannot have any more, if it stands before it.
@@ -323,8 +325,8 @@ impl Drop for Reader {
 fn segment_of(state: &State, position: Position) -> Option<Arc<Segment>> {
     let behind = state.segments.partition_point(|segment| segment.first <= position);
     let index = behind.saturating_sub(1);
-    let holding = state.segments.range(index..).find(|segment| segment.last() >= position);
-    holding.cloned()
+    let mut following = state.segments.range(index..);
+    following.find(|segment| segment.last() >= position.max(segment.first)).cloned()
 }
 
 impl Shared {

@@ -18,6 +18,7 @@ use super::disk::Active;
 use super::disk::Disk;
 use super::disk::Start;
 use super::entry::Position;
+use super::layout::Kind;
 use super::readers::Tracked;
 use super::scan;
 use super::scan::Bounds;
@@ -30,6 +31,7 @@ use super::settings::Limits;
 use super::state::State;
 use super::table::Cursor;
 use super::table::Head;
+use super::table::Previous;
 use super::table::Problem;
 use crate::stdx::clock::Clock;
 
@@ -111,7 +113,11 @@ impl Opening<'_> {
                 .map_err(|error| Error::io("list the segments", error))?
                 .last()
                 .map_or(1, |number| number + 1),
-            previous: (scan.last, scan.used),
+            previous: Previous {
+                segment: newest.map_or(0, |candidate| candidate.head.segment),
+                last: scan.last,
+                used: scan.used,
+            },
             durable_sources: std::mem::take(&mut self.known.sources),
             unsynced_sources: Vec::new(),
             spares: self.spares()?,
@@ -149,10 +155,11 @@ impl Opening<'_> {
         for (index, candidate) in candidates.iter().enumerate() {
             let segment = Segment::new(self.folder, &candidate.head);
             let next = candidates.get(index + 1);
-            let is_told = next.is_some_and(|next| next.is_sound) && index < newest_sound;
+            let is_told = index < newest_sound
+                && next.is_some_and(|next| next.head.previous.segment == candidate.head.segment);
             if let (true, Some(next)) = (is_told, next) {
-                let last = next.head.previous_last;
-                segment.grow(last, next.head.previous_used, next.head.time);
+                let previous = next.head.previous;
+                segment.grow(previous.last, previous.used, next.head.time);
             } else {
                 let bounds = Bounds {
                     segment: candidate.head.segment,
@@ -199,6 +206,12 @@ impl Opening<'_> {
                 capacity: capacity.len(),
             });
             disk.epoch = newest.head.epoch;
+            // The end is no longer clean, whatever comes.
+            let body = Disk::cursors_body(&self.known.cursors);
+            let times = (scan.last, scan.time, scan.engine_time);
+            disk.write_control(Kind::Cursors, &body, times, scan.last)
+                .and_then(|()| disk.sync())
+                .map_err(|error| Error::segment(segment.number, error))?;
             return Ok(scan.last);
         }
         let mut emptied = None;
@@ -212,7 +225,7 @@ impl Opening<'_> {
                 .and_then(|()| file.sync_all())
                 .map_err(|error| Error::segment(segment.number, error))?;
             if segment.last() < segment.first {
-                disk.previous = (newest.head.previous_last, newest.head.previous_used);
+                disk.previous = newest.head.previous;
                 emptied = state.segments.pop_back();
             }
         }
@@ -288,19 +301,21 @@ fn candidates(
             }
         }
     }
-    drop_void(&mut candidates);
+    drop_void(folder, &mut candidates);
     (known.sources, known.cursors) = tables;
     Ok(candidates)
 }
 
 /// Leaves out segments all of whose positions stand in a newer one.
-fn drop_void(candidates: &mut Vec<Candidate>) {
+fn drop_void(folder: &Path, candidates: &mut Vec<Candidate>) {
     let mut next_first = Position(u64::MAX);
     let mut index = candidates.len();
     while index > 0 {
         index -= 1;
         if candidates[index].head.first >= next_first {
-            candidates.remove(index);
+            let void = candidates.remove(index);
+            // Nothing is lost if it stays: it is left out again.
+            let _ = fs::remove_file(segment::path(folder, void.head.segment));
         } else {
             next_first = candidates[index].head.first;
         }
@@ -329,8 +344,7 @@ fn guess_head(
                     first: header.position,
                     time: header.time,
                     engine_time: header.engine_time,
-                    previous_last: Position(0),
-                    previous_used: 0,
+                    previous: Previous::default(),
                     length: walk.at(),
                 }));
             }

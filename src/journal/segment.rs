@@ -122,8 +122,11 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// A head and its tables.
+pub(super) type Opening = (Head, Sources, Vec<Cursor>);
+
 /// Reads and checks the head of the segment in `file`.
-pub(super) fn read_head(file: &File) -> io::Result<Result<(Head, Sources, Vec<Cursor>), Problem>> {
+pub(super) fn read_head(file: &File) -> io::Result<Result<Opening, Problem>> {
     let mut start = [0; 20];
     if read_at(file, &mut start, 0)? < start.len() {
         return Ok(Err(Problem::Damaged));

@@ -54,11 +54,11 @@ impl Default for Settings {
             path: PathBuf::from("journal"),
             max_bytes: None,
             retain_bytes: None,
-            retain_age: Duration::from_secs(72 * 3600),
+            retain_age: Duration::from_hours(72),
             full_action: FullAction::Block,
             tail_bytes: 16 << 20,
             compression: Compression::None,
-            source_age: Duration::from_secs(90 * 86_400),
+            source_age: Duration::from_hours(90 * 24),
         }
     }
 }

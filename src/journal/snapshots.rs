@@ -25,11 +25,11 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use super::Error;
+use super::encoding::Cut;
+use super::encoding::put_prefixed;
+use super::encoding::put_varint;
 use super::entry::Position;
 use super::files;
-use super::layout::Cut;
-use super::layout::put_prefixed;
-use super::layout::put_varint;
 use super::walk::read_at;
 
 const MAGIC: [u8; 8] = *b"HEKASNAP";

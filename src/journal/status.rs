@@ -2,6 +2,7 @@
 
 use super::entry::Position;
 use super::reader::Keeps;
+use super::readers::Tracked;
 use super::state::Shared;
 use super::state::State;
 
@@ -101,23 +102,23 @@ impl Shared {
 
     pub(super) fn reader_status(&self) -> Vec<ReaderStatus> {
         let state = self.lock();
-        state.readers.tracked.iter().map(|reader| self.status_of(&state, reader)).collect()
+        state.readers.tracked.iter().map(|reader| status_of(&state, reader)).collect()
     }
+}
 
-    fn status_of(&self, state: &State, reader: &super::readers::Tracked) -> ReaderStatus {
-        let committed = match reader.keeps {
-            Keeps::Snapshot => reader.place.committed().max(reader.snapshot),
-            Keeps::Cursor | Keeps::Nothing => reader.place.committed(),
-        };
-        ReaderStatus {
-            name: reader.name.to_string(),
-            keeps: reader.keeps,
-            committed,
-            stored: reader.stored,
-            lag_entries: state.entries_after(committed),
-            lag_bytes: state.bytes_after(committed),
-            is_retired: reader.is_retired,
-            dropped_entries: reader.dropped,
-        }
+fn status_of(state: &State, reader: &Tracked) -> ReaderStatus {
+    let committed = match reader.keeps {
+        Keeps::Snapshot => reader.place.committed().max(reader.snapshot),
+        Keeps::Cursor | Keeps::Nothing => reader.place.committed(),
+    };
+    ReaderStatus {
+        name: reader.name.to_string(),
+        keeps: reader.keeps,
+        committed,
+        stored: reader.stored,
+        lag_entries: state.entries_after(committed),
+        lag_bytes: state.bytes_after(committed),
+        is_retired: reader.is_retired,
+        dropped_entries: reader.dropped,
     }
 }

@@ -13,11 +13,12 @@
 //! | 56 | 8 | first position that may stand in it |
 //! | 64 | 8 | when it was begun, wall clock, nanoseconds since the epoch |
 //! | 72 | 8 | when it was begun, nanoseconds of the engine |
-//! | 80 | 8 | last position of the segment before that counts |
-//! | 88 | 8 | bytes in use in the segment before |
-//! | 96 | 4 | bytes of the table of sources |
-//! | 100 | 4 | bytes of the table of cursors |
-//! | 104 | | the two tables, then zeros |
+//! | 80 | 8 | number of the segment before |
+//! | 88 | 8 | last position that counts in the segment before |
+//! | 96 | 8 | bytes in use in the segment before |
+//! | 104 | 4 | bytes of the table of sources |
+//! | 108 | 4 | bytes of the table of cursors |
+//! | 112 | | the two tables, then zeros |
 //!
 //! For a position the newest segment counts: what an older one holds from there on is void. Both
 //! tables tell how things stood right before the first position.
@@ -30,17 +31,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::encoding::Cut;
+use super::encoding::put_prefixed;
+use super::encoding::put_varint;
 use super::entry::Position;
-use super::layout::Cut;
-use super::layout::put_prefixed;
-use super::layout::put_varint;
 use crate::message::Source;
 use crate::message::SourcePosition;
 
 const MAGIC: [u8; 8] = *b"HEKAJRNL";
 /// The version of the format that is written.
 pub(super) const VERSION: u32 = 1;
-const FIXED: usize = 104;
+const FIXED: usize = 112;
 const PAGE: usize = 4096;
 /// The largest head that is believed, in bytes.
 pub(super) const LARGEST_HEAD: usize = 64 << 20;
@@ -77,10 +78,19 @@ pub(super) struct Head {
     pub(super) first: Position,
     pub(super) time: i64,
     pub(super) engine_time: u64,
-    pub(super) previous_last: Position,
-    pub(super) previous_used: u64,
+    pub(super) previous: Previous,
     /// Bytes of the head; 0 in one not yet written.
     pub(super) length: u64,
+}
+
+/// What a head says of the segment before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Previous {
+    pub(super) segment: u64,
+    /// The last position in it that counts.
+    pub(super) last: Position,
+    /// Bytes in use.
+    pub(super) used: u64,
 }
 
 /// What can stand where a head should be.
@@ -111,8 +121,9 @@ impl Head {
             self.first.0,
             self.time.cast_unsigned(),
             self.engine_time,
-            self.previous_last.0,
-            self.previous_used,
+            self.previous.segment,
+            self.previous.last.0,
+            self.previous.used,
         ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -139,7 +150,7 @@ impl Head {
         }
         from.u32();
         let length = from.u32().ok_or(Problem::Damaged)? as usize;
-        let is_plausible = length >= PAGE && length <= LARGEST_HEAD && length.is_multiple_of(PAGE);
+        let is_plausible = (PAGE..=LARGEST_HEAD).contains(&length) && length.is_multiple_of(PAGE);
         if is_plausible { Ok(length) } else { Err(Problem::Damaged) }
     }
 
@@ -164,8 +175,11 @@ impl Head {
             first: Position(from.u64()?),
             time: from.u64()?.cast_signed(),
             engine_time: from.u64()?,
-            previous_last: Position(from.u64()?),
-            previous_used: from.u64()?,
+            previous: Previous {
+                segment: from.u64()?,
+                last: Position(from.u64()?),
+                used: from.u64()?,
+            },
             length: bytes.len() as u64,
         };
         let sources = from.u32()? as usize;

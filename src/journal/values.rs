@@ -8,9 +8,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Error;
+use super::encoding::Cut;
+use super::encoding::put_prefixed;
 use super::files;
-use super::layout::Cut;
-use super::layout::put_prefixed;
 
 /// The values of a journal.
 #[derive(Debug, Default)]

@@ -68,6 +68,10 @@ impl Writer {
         let mut failures = 0;
         loop {
             let job = self.next_job();
+            #[cfg(test)]
+            if self.shared.faults.is_killed() {
+                break;
+            }
             let is_last = matches!(job, Job::Stop);
             let done = match job {
                 Job::Write => self.write(),
@@ -149,6 +153,8 @@ impl Writer {
                 self.sync_written()?;
                 self.begin_segment(first)?;
             }
+            #[cfg(test)]
+            self.shared.faults.write()?;
             let before = self.disk.active.as_ref().map_or(0, |active| active.at);
             let count = match self.disk.write(&held, durable) {
                 Ok(count) => count,
@@ -249,6 +255,8 @@ impl Writer {
         let written = self.shared.lock().written;
         #[cfg(test)]
         let synced = self.shared.faults.sync().and_then(|()| self.disk.sync());
+        #[cfg(test)]
+        self.shared.faults.note_synced(&self.disk);
         #[cfg(not(test))]
         let synced = self.disk.sync();
         self.last_sync = Instant::now();

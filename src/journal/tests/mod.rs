@@ -1,5 +1,7 @@
 //! The journal from outside: what is appended is read, whatever happens in between.
 
+mod model;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
