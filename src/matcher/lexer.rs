@@ -37,6 +37,15 @@ pub(super) enum Token<'t> {
 pub(super) struct Lexer<'t> {
     text: &'t str,
     at: usize,
+    behind: Behind,
+}
+
+/// What came before, which tells what a strange word was meant to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Behind {
+    Operator,
+    Pattern,
+    Other,
 }
 
 /// The operators, longer ones first; among them those of other languages, with what they are here.
@@ -67,7 +76,7 @@ const OPERATORS: [(&str, Result<Token<'static>, &str>); 22] = [
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t str) -> Lexer<'t> {
-        Lexer { text, at: 0 }
+        Lexer { text, at: 0, behind: Behind::Other }
     }
 
     /// The next token and its place.
@@ -81,6 +90,11 @@ impl<'t> Lexer<'t> {
             Some(quote @ ('"' | '\'')) => self.text(quote)?,
             Some('/') => self.pattern()?,
             Some(_) => self.operator()?,
+        };
+        self.behind = match token {
+            Token::Compare(_) | Token::Found | Token::NotFound => Behind::Operator,
+            Token::Pattern(_) => Behind::Pattern,
+            _ => Behind::Other,
         };
         Ok((token, start..self.at))
     }
@@ -124,7 +138,7 @@ impl<'t> Lexer<'t> {
             "NIL" => Ok(Token::Nil),
             "NOT" => Ok(Token::Not),
             _ => {
-                let (message, expected) = spelling::unknown(word);
+                let (message, expected) = spelling::unknown(word, self.behind);
                 Err(self.error(start..self.at, message, expected))
             }
         }

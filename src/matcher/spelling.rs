@@ -1,5 +1,6 @@
 //! What a word that the language does not know was probably meant to be.
 
+use super::lexer::Behind;
 use super::variable::Header;
 
 /// Words of other languages and of other habits, with what they are here.
@@ -26,13 +27,17 @@ const ALIASES: [(&str, &str); 16] = [
 const WORDS: [&str; 5] = ["Fields", "TRUE", "FALSE", "NIL", "NOT"];
 
 /// The message for an unknown word, and what may help.
-pub(super) fn unknown(word: &str) -> (String, String) {
-    let message = format!("unknown word {word}");
-    let expected = match nearest(word) {
-        Some(right) => format!("did you mean {right}?"),
-        None => format!("expected {} or Fields[name]; text stands in quotes", headers()),
+pub(super) fn unknown(word: &str, behind: Behind) -> (String, String) {
+    let expected = match (behind, nearest(word)) {
+        (Behind::Operator, Some(right @ ("TRUE" | "FALSE" | "NIL"))) => {
+            format!("did you mean {right}?")
+        }
+        (Behind::Operator, _) => format!("did you mean '{word}'? text stands in quotes"),
+        (_, Some(right)) => format!("did you mean {right}?"),
+        (Behind::Pattern, None) => r"a slash in a regular expression is written \/".to_owned(),
+        (Behind::Other, None) => format!("expected Fields[{word}] or one of {}", headers()),
     };
-    (message, expected)
+    (format!("unknown word {word}"), expected)
 }
 
 /// All header fields, as a list to read.

@@ -357,3 +357,36 @@ proptest! {
         }
     }
 }
+
+/// `NAME.matcher` is an expression with a mistake, `NAME.expected` what must be said about it.
+/// `MISTAKES=write` writes the latter anew.
+#[test]
+fn every_mistake_gives_its_message() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mistakes");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "matcher") {
+            continue;
+        }
+        let found = shown(&std::fs::read_to_string(&path).unwrap()) + "\n";
+        let expected = path.with_extension("expected");
+        if std::env::var_os("MISTAKES").is_some_and(|word| word == "write") {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, std::fs::read_to_string(&expected).unwrap(), "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 40, "{count} mistakes");
+}
+
+#[test]
+fn settings_hold_matchers() {
+    let text = "\"Type == 'a' && Severity < 4\"";
+    let matcher: Matcher = serde_json::from_str(text).unwrap();
+    assert_eq!(matcher.to_string(), "Type == 'a' && Severity < 4");
+    assert_eq!(serde_json::to_string(&matcher).unwrap(), text);
+    assert_eq!(matcher, matcher.source().parse().unwrap());
+    let error = serde_json::from_str::<Matcher>("\"Typ == 'a'\"").unwrap_err().to_string();
+    assert!(error.contains("\n  | ^^^ did you mean Type?"), "{error}");
+}
