@@ -116,6 +116,13 @@ impl Common {
         }
     }
 
+    /// Puts a matcher where there is none.
+    pub(super) fn stand_in_for_matcher(&mut self) {
+        if let Self::Filter(reader) | Self::Output(reader, _) = self {
+            reader.message_matcher.get_or_insert_with(Matcher::always);
+        }
+    }
+
     /// Reads the common options of a section. `part` gives those settings that have one of the keys.
     pub(super) fn read(family: Family, part: &dyn Fn(&[&str]) -> Read<Settings>) -> Read<Self> {
         let reader = || part(READER_KEYS)?.read(|table| ReaderCommon::deserialize(table));

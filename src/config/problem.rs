@@ -25,6 +25,8 @@ pub enum Severity {
 pub struct Problem {
     severity: Severity,
     message: String,
+    /// What the message says beyond its first line, a traceback for example.
+    details: String,
     marks: Vec<Mark>,
     help: Vec<String>,
 }
@@ -37,7 +39,8 @@ struct Mark {
 }
 
 impl Problem {
-    /// Makes a problem that stops the engine from starting.
+    /// Makes a problem that stops the engine from starting. Lines of the message after the first one
+    /// are shown below the place.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message.into())
     }
@@ -48,7 +51,11 @@ impl Problem {
     }
 
     fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, marks: Vec::new(), help: Vec::new() }
+        let (message, details) = match message.split_once('\n') {
+            Some((first, rest)) => (first.to_owned(), rest.to_owned()),
+            None => (message, String::new()),
+        };
+        Self { severity, message, details, marks: Vec::new(), help: Vec::new() }
     }
 
     /// Adds a place. The first one is where the problem is, those after it explain it.
@@ -104,6 +111,9 @@ impl Problem {
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         for snippet in self.snippets() {
             group = group.element(snippet);
+        }
+        if !self.details.is_empty() {
+            group = group.element(Level::NOTE.message(self.details.as_str()));
         }
         for help in &self.help {
             group = group.element(Level::HELP.message(help.as_str()));

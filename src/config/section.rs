@@ -80,10 +80,14 @@ impl Section {
         };
         problems.extend(wrong_matcher);
         let common = Common::read(family, &|keys: &[&str]| part(&|key: &str| keys.contains(&key)));
-        let common = common.unwrap_or_else(|mistakes| {
+        let mut common = common.unwrap_or_else(|mistakes| {
             problems.extend(mistakes);
             Common::default_of(family)
         });
+        if draft.table.contains_key(MATCHER) {
+            // One that is wrong is not also missing.
+            common.stand_in_for_matcher();
+        }
         let settings = part(&|key| key != "type" && !options::keys(family).contains(&key));
         let whole = part(&|key| key != "type");
         let (settings, whole) = match (settings, whole) {

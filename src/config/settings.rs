@@ -117,6 +117,11 @@ impl Settings {
         Place::new(&self.file, value.span())
     }
 
+    /// Returns where the value of a key stands; none if the key is left out.
+    pub fn place_of_key(&self, key: &str) -> Option<Place> {
+        self.table().get(key).map(|value| Place::new(&self.file, value.span()))
+    }
+
     /// Returns the settings in one line, as an inline table in TOML. Two sections with the same text
     /// are set up the same, whatever their comments and their places are.
     pub fn text(&self) -> &str {

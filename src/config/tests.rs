@@ -181,6 +181,9 @@ fn values_become_what_they_mean() {
     assert_eq!(common.buffering.full_action, Some(FullAction::DropOldest));
     assert_eq!((common.buffering.max_buffer_size, common.start), (2 << 20, Start::Oldest));
     assert_eq!(common.retries.max_retries, Some(3));
+    let place = section.settings.place_of_key("filename").unwrap();
+    assert_eq!(place.to_string(), "test.toml:16:20");
+    assert!(section.settings.place_of_key("ticker_interval").is_none());
     assert_eq!(section.settings.text(), r#"{"filename" = "errors.lua", "config" = {"limit" = 3}}"#);
 }
 
@@ -286,6 +289,15 @@ fn the_environment_is_filled_in_as_text() {
 }
 
 #[test]
+fn a_wrong_matcher_is_not_also_missing() {
+    let (config, problems) =
+        parse("x.toml", "[LogOutput]\nmessage_matcher = 'Type = 1'\n", &surroundings());
+    assert_eq!(problems.len(), 1);
+    let Common::Output(reader, _) = &config.unwrap().sections[0].common else { panic!() };
+    assert!(reader.message_matcher.is_some());
+}
+
+#[test]
 fn color_does_not_change_the_words() {
     let (_, problems) = parse("x.toml", "[TcpInput\n", &surroundings());
     let colored = problems[0].render(true);
@@ -349,4 +361,25 @@ fn every_common_key_is_described() {
             assert!(described, "{key} of {family}s");
         }
     }
+}
+
+#[test]
+fn the_lines_of_a_traceback_stand_below_the_place() {
+    let config = parse_well("[LogOutput]\nmessage_matcher = 'TRUE'\n");
+    let problem = Problem::error("it does not start: 3: oops\ntraceback:\n  a\n  b")
+        .at(&config.sections[0].place)
+        .help("look");
+    let expected = "\
+error: it does not start: 3: oops
+ --> test.toml:1:2
+  |
+1 | [LogOutput]
+  |  ^^^^^^^^^
+  |
+  = note: traceback:
+            a
+            b
+  = help: look
+";
+    assert_eq!(problem.render(false), expected);
 }

@@ -72,10 +72,7 @@ fn in_plain_words(message: &str, word: &str, known: &[&str]) -> Problem {
     if message.starts_with("duplicate field") {
         return Problem::error(format!("the key `{word}` is given twice, by two names"));
     }
-    let mut lines = message.lines();
-    let problem = Problem::error(plain(lines.next().unwrap_or_default()));
-    let rest: Vec<&str> = lines.collect();
-    if rest.is_empty() { problem } else { problem.help(rest.join("\n")) }
+    Problem::error(plain(message))
 }
 
 /// Says what to write in place of an unknown key, and names the key if one was surely meant.

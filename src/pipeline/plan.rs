@@ -227,7 +227,10 @@ impl Plan {
         let Some(error) = error else { return };
         let problem = Problem::error(format!("{name} does not start: {error:#}"));
         problems.push(match self.config.section(name) {
-            Some(section) => problem.at(&section.place),
+            Some(section) => {
+                let script = section.settings.place_of_key("filename");
+                problem.at(&script.unwrap_or_else(|| section.place.clone()))
+            }
             None => problem,
         });
     }
