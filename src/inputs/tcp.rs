@@ -1,0 +1,157 @@
+//! Streams over TCP and Unix sockets, plain or under TLS.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinSet;
+
+use crate::net::Address;
+use crate::net::ListenOptions;
+use crate::net::Listener;
+use crate::net::Stream;
+use crate::net::StreamNet;
+use crate::net::Tls;
+use crate::plugin::Defaults;
+use crate::plugin::Described;
+use crate::plugin::Input;
+use crate::plugin::InputContext;
+use crate::stdx::duration;
+
+/// The least and the most room a connection gets for one read, in bytes.
+const ROOM: std::ops::RangeInclusive<usize> = 4 * 1024..=128 * 1024;
+/// How long connections may take to hand over what they have read when the input stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Listens for streams, of framed Heka messages unless told otherwise. Messages without a header of
+/// their own have the name of the section as type and logger and the remote address as hostname.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TcpInput {
+    /// The net: `tcp`, `tcp4`, `tcp6` or `unix`.
+    #[serde(default)]
+    net: StreamNet,
+    /// Where to listen: `host:port`, or a path or `@name` with `net = "unix"`, or `fd:N`.
+    address: String,
+    /// Whether TLS is spoken.
+    #[serde(default)]
+    use_tls: bool,
+    /// How TLS is spoken.
+    #[serde(default)]
+    tls: Tls,
+    /// Whether quiet connections are asked whether they are alive.
+    #[serde(default)]
+    keep_alive: bool,
+    /// How long a connection is quiet until it is asked. In seconds.
+    #[serde(default = "two_hours", deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    keep_alive_period: Duration,
+    /// How many connections there are at most; further ones wait.
+    #[serde(default = "max_connections")]
+    max_connections: usize,
+}
+
+fn two_hours() -> Duration {
+    Duration::from_secs(7200)
+}
+
+fn max_connections() -> usize {
+    4096
+}
+
+impl Described for TcpInput {
+    const NAME: &'static str = "TcpInput";
+    const ABOUT: &'static str =
+        "Listens for streams over TCP or a Unix socket, plain or under TLS.";
+    const EXAMPLE: &'static str = "[TcpInput]\naddress = \"127.0.0.1:5565\"\n";
+    const DEFAULTS: Defaults = Defaults {
+        decoder: Some("ProtobufDecoder"),
+        splitter: Some("HekaFramingSplitter"),
+        ..Defaults::NONE
+    };
+}
+
+#[async_trait]
+impl Input for TcpInput {
+    async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
+        let address = Address::stream(self.net, &self.address)?;
+        let options = ListenOptions {
+            keep_alive: self.keep_alive.then_some(self.keep_alive_period),
+            max_connections: self.max_connections,
+            tls: if self.use_tls { Some(self.tls.server()?) } else { None },
+        };
+        serve(Listener::bind(&address, options).await?, cx).await
+    }
+}
+
+/// Takes connections until the input stops.
+async fn serve(listener: Listener, cx: InputContext) -> anyhow::Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = cx.stopping.cancelled() => break,
+            // Ended ones are let go of as they end.
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted?,
+        };
+        let cx = cx.clone();
+        connections.spawn(async move {
+            let peer = accepted.peer();
+            let shaken = tokio::select! {
+                () = cx.stopping.cancelled() => return,
+                shaken = accepted.shake_hands() => shaken,
+            };
+            let ended = match shaken {
+                Ok((stream, _permit)) => receive(stream, &cx).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = ended {
+                tracing::warn!(input = &*cx.name, %peer, error = format!("{error:#}"), "connection failed");
+            }
+        });
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GRACE, all_ended).await;
+    Ok(())
+}
+
+/// Hands over what comes on one connection.
+async fn receive(mut connection: Stream, cx: &InputContext) -> anyhow::Result<()> {
+    let mut origin = cx.origin(&cx.name);
+    origin.hostname = connection.peer().host().into_bytes();
+    let mut stream = cx.stream(origin, None).await?;
+    let mut room = *ROOM.start();
+    loop {
+        let mut buffer = BytesMut::with_capacity(room);
+        let read = tokio::select! {
+            () = cx.stopping.cancelled() => break,
+            read = connection.read_buf(&mut buffer) => read,
+        };
+        match read {
+            Ok(0) => break,
+            Ok(read) => room = next_room(room, read),
+            Err(error) => {
+                stream.end(false).await?;
+                return Err(error.into());
+            }
+        }
+        stream.bytes(buffer.freeze()).await?;
+    }
+    stream.end(false).await
+}
+
+/// Twice the room after a read that filled it, half after one that did not fill a quarter: a quiet
+/// connection holds little.
+fn next_room(room: usize, read: usize) -> usize {
+    if read >= room {
+        (room * 2).min(*ROOM.end())
+    } else if read < room / 4 {
+        (room / 2).max(*ROOM.start())
+    } else {
+        room
+    }
+}
