@@ -136,7 +136,8 @@ pub struct Stream {
 
 impl Stream {
     /// Says where in the source the next byte lies. Each record that ends moves the position by the
-    /// bytes it took; what is left of a record from before is dropped.
+    /// bytes it took; what is left of a record from before is dropped, unless the next byte lies
+    /// there already: then only the detail is new.
     ///
     /// # Errors
     /// When the engine stops.

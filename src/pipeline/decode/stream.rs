@@ -77,8 +77,12 @@ impl Stream {
         })
     }
 
-    /// Goes to another place in the source.
+    /// Goes to another place in the source, or renews what is said of this one.
     pub(super) fn seek(&mut self, position: SourcePosition) {
+        if position.offset == self.position.offset + self.carry.len() as u64 {
+            self.position.detail = position.detail;
+            return;
+        }
         if !self.carry.is_empty() {
             self.plan.counters.dropped.add(1);
             self.carry.clear();
