@@ -112,6 +112,13 @@ struct Current {
     is_damaged: bool,
 }
 
+impl Candidate {
+    /// Tells whether there is nothing in it yet.
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.reader.is_compressed()
+    }
+}
+
 impl Current {
     fn of(reader: Reader, path: PathBuf) -> Current {
         Current { reader, path, is_damaged: false }
@@ -224,14 +231,15 @@ impl Follower {
             }
             _ => {
                 let candidate = self.candidate(file, files)?;
+                let is_empty = candidate.is_empty();
                 if !candidate.reader.is_as_listed(file)? {
-                    self.candidate = Some(candidate);
+                    self.candidate = Some(candidate).filter(|_| !is_empty);
                     return Ok(Some(Step::Scan));
                 }
                 candidate
             }
         };
-        if candidate.bytes.is_empty() && !candidate.reader.is_compressed() {
+        if candidate.is_empty() {
             // A place in a file of which nothing has been read says nothing.
             self.expected = Some(file.path.clone());
             return Ok(Some(self.nothing()));

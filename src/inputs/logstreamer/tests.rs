@@ -491,7 +491,7 @@ fn check(deeds: &[Deed]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_line_comes_once_and_in_order(deeds in deeds()) {
