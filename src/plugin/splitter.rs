@@ -47,6 +47,10 @@ pub trait Splitting {
     /// has searched, and forgets it when it answers otherwise.
     fn cut(&mut self, bytes: &[u8], is_end: bool) -> Cut;
 
+    /// Forgets the bytes seen since the last answer: the stream goes on elsewhere, or what was left
+    /// of a record was dropped.
+    fn forget(&mut self) {}
+
     /// The name behind a number in [`Cut::Record`].
     fn signer(&self, _number: usize) -> Option<&str> {
         None

@@ -20,6 +20,7 @@ use crate::plugin::Engine;
 use crate::plugin::Form;
 use crate::plugin::Splitter;
 use crate::plugin::Splitting;
+use crate::stdx::secret::Secret;
 
 /// A message that claims to be larger than this is taken for damage: its bytes are searched for
 /// the next frame instead of passed over.
@@ -32,9 +33,6 @@ pub(super) struct HekaFramingSplitter {
     /// The keys of those whose signed messages are let in, by `<name>_<version>`.
     #[serde(default)]
     signer: BTreeMap<String, Signer>,
-    /// Whether a record is an encoded message, for a `ProtobufDecoder`, instead of a payload.
-    #[serde(default = "yes")]
-    use_message_bytes: bool,
     /// Whether signatures are not looked at.
     #[serde(default)]
     skip_authentication: bool,
@@ -45,11 +43,7 @@ pub(super) struct HekaFramingSplitter {
 #[serde(deny_unknown_fields)]
 struct Signer {
     /// The key that messages are signed with.
-    hmac_key: String,
-}
-
-fn yes() -> bool {
-    true
+    hmac_key: Secret,
 }
 
 impl Described for HekaFramingSplitter {
@@ -62,13 +56,12 @@ impl Splitter for HekaFramingSplitter {
     fn start(&self, engine: &Engine) -> anyhow::Result<Box<dyn Splitting>> {
         let mut keys = Keys::default();
         for (name, signer) in &self.signer {
-            if !keys.add(name, signer.hmac_key.as_bytes()) {
+            if !keys.add(name, signer.hmac_key.reveal().as_bytes()) {
                 bail!("signer {name:?} is not <name>_<version>, as in \"ops_1\"");
             }
         }
         Ok(Box::new(Frames {
             keys: (!self.skip_authentication).then_some(keys),
-            form: if self.use_message_bytes { Form::Message } else { Form::Payload },
             max_message_size: engine.max_message_size,
             passing_over: 0,
         }))
@@ -78,7 +71,6 @@ impl Splitter for HekaFramingSplitter {
 struct Frames {
     /// `None` where signatures are not looked at.
     keys: Option<Keys>,
-    form: Form,
     max_message_size: usize,
     /// How many more bytes of a message that is too large are to be passed over.
     passing_over: usize,
@@ -91,7 +83,7 @@ impl Frames {
             Ok(signer) => Cut::Record {
                 record: length - message.len()..length,
                 consumed: length,
-                form: if header.encoding == 1 { Form::Json } else { self.form },
+                form: if header.encoding == 1 { Form::Json } else { Form::Message },
                 signer,
             },
             Err(reason) => Cut::Skip { consumed: length, lost: Some(reason.to_string()) },
@@ -130,6 +122,10 @@ impl Splitting for Frames {
                 Cut::Skip { consumed: skip, lost: Some(lost) }
             }
         }
+    }
+
+    fn forget(&mut self) {
+        self.passing_over = 0;
     }
 
     fn signer(&self, number: usize) -> Option<&str> {

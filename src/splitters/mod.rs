@@ -1,7 +1,10 @@
 //! How records are cut from a stream of bytes.
 
+mod delimiter;
 mod heka_framing;
 mod null;
+mod pattern_grouping;
+mod regex;
 mod token;
 
 #[cfg(test)]
@@ -12,11 +15,15 @@ use crate::plugin::Splitter;
 
 use heka_framing::HekaFramingSplitter;
 use null::NullSplitter;
+use pattern_grouping::PatternGroupingSplitter;
+use regex::RegexSplitter;
 use token::TokenSplitter;
 
 /// The kinds of this family, one row each.
 pub const SPLITTERS: &[Kind<dyn Splitter>] = &[
     Kind::splitter::<HekaFramingSplitter>(),
     Kind::splitter::<NullSplitter>(),
+    Kind::splitter::<PatternGroupingSplitter>(),
+    Kind::splitter::<RegexSplitter>(),
     Kind::splitter::<TokenSplitter>(),
 ];

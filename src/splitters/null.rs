@@ -13,11 +13,7 @@ use crate::plugin::Splitting;
 /// Makes one record of each read, datagram or body.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NullSplitter {
-    /// Whether a record is an encoded message, for a `ProtobufDecoder`, instead of a payload.
-    #[serde(default)]
-    use_message_bytes: bool,
-}
+pub(super) struct NullSplitter {}
 
 impl Described for NullSplitter {
     const NAME: &'static str = "NullSplitter";
@@ -27,17 +23,19 @@ impl Described for NullSplitter {
 
 impl Splitter for NullSplitter {
     fn start(&self, _engine: &Engine) -> anyhow::Result<Box<dyn Splitting>> {
-        let form = if self.use_message_bytes { Form::Message } else { Form::Payload };
-        Ok(Box::new(Whole { form }))
+        Ok(Box::new(Whole))
     }
 }
 
-struct Whole {
-    form: Form,
-}
+struct Whole;
 
 impl Splitting for Whole {
     fn cut(&mut self, bytes: &[u8], _is_end: bool) -> Cut {
-        Cut::Record { record: 0..bytes.len(), consumed: bytes.len(), form: self.form, signer: None }
+        Cut::Record {
+            record: 0..bytes.len(),
+            consumed: bytes.len(),
+            form: Form::Payload,
+            signer: None,
+        }
     }
 }

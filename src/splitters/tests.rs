@@ -16,9 +16,8 @@ use crate::plugin::Engine;
 use crate::plugin::Form;
 use crate::plugin::Splitting;
 
-/// A splitter of the kind `kind`, with these settings.
-fn start(kind: &str, settings: &str) -> Box<dyn Splitting> {
-    let engine = Engine {
+fn engine() -> Engine {
+    Engine {
         hostname: Arc::from("host"),
         pid: 1,
         base_dir: PathBuf::new(),
@@ -28,10 +27,14 @@ fn start(kind: &str, settings: &str) -> Box<dyn Splitting> {
         max_process_inject: 1,
         max_timer_inject: 10,
         metrics: Arc::new(Registry::default()),
-    };
+    }
+}
+
+/// A splitter of the kind `kind`, with these settings.
+fn start(kind: &str, settings: &str) -> Box<dyn Splitting> {
     let row = SPLITTERS.iter().find(|row| row.name == kind).unwrap();
     let settings = toml::Deserializer::parse(settings).unwrap();
-    (row.read)(settings).unwrap().start(&engine).unwrap()
+    (row.read)(settings).unwrap().start(&engine()).unwrap()
 }
 
 /// What a splitter makes of a stream.
@@ -200,7 +203,6 @@ fn frame_says_what_its_message_is() {
         split.records.iter().map(|(_, form, _)| *form).collect()
     };
     assert_eq!(forms(""), [Form::Json, Form::Message]);
-    assert_eq!(forms("use_message_bytes = false"), [Form::Json, Form::Payload]);
 }
 
 #[test]
@@ -208,18 +210,64 @@ fn signer_needs_a_version() {
     let row = SPLITTERS.iter().find(|row| row.name == "HekaFramingSplitter").unwrap();
     let settings = toml::Deserializer::parse("[signer.ops]\nhmac_key = \"k\"\n").unwrap();
     let splitter = (row.read)(settings).unwrap();
-    let engine = Engine {
-        hostname: Arc::from("host"),
-        pid: 1,
-        base_dir: PathBuf::new(),
-        share_dir: PathBuf::new(),
-        max_message_size: 64,
-        max_message_loops: 4,
-        max_process_inject: 1,
-        max_timer_inject: 10,
-        metrics: Arc::new(Registry::default()),
+    assert!(splitter.start(&engine()).is_err());
+}
+
+#[test]
+fn regular_expression_ends_each_record() {
+    let kind = "RegexSplitter";
+    check(kind, "", b"one\ntwo\n\nrest", &["one", "two", "rest"]);
+    check(kind, "delimiter = '(\\n+)'", b"one\n\ntwo\nrest", &["one\n\n", "two\n", "rest"]);
+    check(kind, "delimiter = '\\r?\\n'", b"one\r\ntwo\n", &["one", "two"]);
+    check(kind, "delimiter = '</log>\\s*'", b"a</log> \nb</log>", &["a", "b"]);
+    check(kind, "delimiter = '(</log>)\\s*'", b"a</log> \nb</log>", &["a</log>", "b</log>"]);
+}
+
+#[test]
+fn captured_delimiter_may_begin_the_next_record() {
+    let settings = "delimiter = '\\n(\\[\\d)'\ndelimiter_eol = false";
+    let stream = b"[1 a\n at x\n[2 b\n[3";
+    check("RegexSplitter", settings, stream, &["[1 a\n at x", "[2 b", "[3"]);
+    let settings = "delimiter = '(\\d\\d:)'\ndelimiter_eol = false";
+    check("RegexSplitter", settings, b"12:a34:b56:", &["12:a", "34:b", "56:"]);
+    let settings = "delimiter = '--'\ndelimiter_eol = false";
+    check("RegexSplitter", settings, b"--a--b", &["a", "b"]);
+}
+
+#[test]
+fn delimiter_is_known_without_the_next_byte_where_that_changes_nothing() {
+    let ends = |delimiter: &str, stream: &[u8]| {
+        let settings = format!("delimiter = '{delimiter}'");
+        matches!(start("RegexSplitter", &settings).cut(stream, false), Cut::Record { .. })
     };
-    assert!(splitter.start(&engine).is_err());
+    assert!(ends("\\n", b"a\n"));
+    assert!(ends("\\r?\\n", b"a\r\n"));
+    assert!(!ends("\\s*\\n", b"a  \n"));
+    assert!(ends("x+;", b"axxx;"));
+    assert!(!ends("\\n+", b"a\n"));
+    assert!(!ends("\\n\\b", b"a\n"));
+}
+
+#[test]
+fn delimiters_that_cannot_work_are_refused() {
+    for wrong in ["(", "(a)(b)", "a*", "^", "[^\\s\\S]"] {
+        let row = SPLITTERS.iter().find(|row| row.name == "RegexSplitter").unwrap();
+        let settings = format!("delimiter = '{wrong}'");
+        let splitter = (row.read)(toml::Deserializer::parse(&settings).unwrap()).unwrap();
+        assert!(splitter.start(&engine()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn lines_that_match_are_one_record() {
+    let kind = "PatternGroupingSplitter";
+    let settings = "grouping = '^\\s|Exception'";
+    let stream = b"start\nAnException\n at x\n at y\nnext\n at z\nend";
+    let expected = ["start", "AnException\n at x\n at y", "next", " at z", "end"];
+    check(kind, settings, stream, &expected);
+    check(kind, settings, b"\n\n a\n b", &[" a\n b"]);
+    let settings = "grouping = '^ '\nmax_lines = 2\ndelimiter = '(;)'";
+    check(kind, settings, b" 1; 2; 3;4; 5;", &[" 1; 2;", " 3;", "4;", " 5;"]);
 }
 
 /// Settings under which a stream must not depend on its chunks.

@@ -24,9 +24,6 @@ pub(super) struct TokenSplitter {
     #[serde(default = "one")]
     #[schemars(range(min = 1))]
     count: std::num::NonZeroU32,
-    /// Whether a record is an encoded message, for a `ProtobufDecoder`, instead of a payload.
-    #[serde(default)]
-    use_message_bytes: bool,
 }
 
 /// One byte, shown as text.
@@ -66,11 +63,9 @@ impl Described for TokenSplitter {
 
 impl Splitter for TokenSplitter {
     fn start(&self, _engine: &Engine) -> anyhow::Result<Box<dyn Splitting>> {
-        let form = if self.use_message_bytes { Form::Message } else { Form::Payload };
         Ok(Box::new(Tokens {
             delimiter: self.delimiter.0,
             count: self.count.get(),
-            form,
             searched: 0,
             found: 0,
         }))
@@ -80,7 +75,6 @@ impl Splitter for TokenSplitter {
 struct Tokens {
     delimiter: u8,
     count: u32,
-    form: Form,
     /// How far the bytes have been searched.
     searched: usize,
     /// How many delimiters have been found in there.
@@ -91,7 +85,7 @@ impl Tokens {
     fn record(&mut self, length: usize) -> Cut {
         self.searched = 0;
         self.found = 0;
-        Cut::Record { record: 0..length, consumed: length, form: self.form, signer: None }
+        Cut::Record { record: 0..length, consumed: length, form: Form::Payload, signer: None }
     }
 }
 
@@ -110,5 +104,10 @@ impl Splitting for Tokens {
         }
         self.searched = bytes.len();
         Cut::More
+    }
+
+    fn forget(&mut self) {
+        self.searched = 0;
+        self.found = 0;
     }
 }

@@ -105,6 +105,7 @@ impl Feed<'_> {
     pub(super) fn end(&mut self, stream: &mut Stream, keep_incomplete: bool) {
         let carry = std::mem::take(&mut stream.carry);
         if carry.is_empty() {
+            stream.splitting.forget();
             stream.is_skipping = false;
             return;
         }
@@ -116,6 +117,7 @@ impl Feed<'_> {
         } else {
             self.drop_rest(stream, carry.len(), "the stream ended within a record");
         }
+        stream.splitting.forget();
         stream.is_skipping = false;
         self.open.touch(self.number, stream);
     }
@@ -240,6 +242,7 @@ impl Feed<'_> {
             self.report_long(stream, carry.len());
         }
         stream.position.offset += carry.len() as u64;
+        stream.splitting.forget();
         stream.is_skipping = true;
     }
 

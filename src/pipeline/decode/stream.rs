@@ -87,6 +87,7 @@ impl Stream {
             self.plan.counters.dropped.add(1);
             self.carry.clear();
         }
+        self.splitting.forget();
         self.is_skipping = false;
         self.position = position;
     }
