@@ -27,9 +27,6 @@ use crate::plugin::Sent;
 pub(super) struct LogOutput {
     #[serde(skip)]
     file: Option<File>,
-    /// Bytes of the load in work that are out already, after a write that failed half-way.
-    #[serde(skip)]
-    written: usize,
 }
 
 impl Described for LogOutput {
@@ -58,7 +55,7 @@ impl Output for LogOutput {
             return Err(Failure::Retry(anyhow::anyhow!("standard output is not open")));
         };
         let records = load.records().len();
-        let start = load.encoded.bytes.len() - load.rest().len() + self.written;
+        let start = load.encoded.bytes.len() - load.rest().len();
         let encoded = std::mem::take(&mut load.encoded);
         let writing = tokio::task::spawn_blocking(move || {
             let _shared = std::io::stdout().lock();
@@ -68,15 +65,17 @@ impl Output for LogOutput {
         let done = writing.await.context("the writing thread has died");
         let (encoded, written, result) = done.map_err(Failure::Stop)?;
         load.encoded = encoded;
-        self.written += written;
-        if let Err(error) = result {
-            let is_gone = error.kind() == ErrorKind::BrokenPipe;
-            let error = anyhow::Error::new(error).context("cannot write to standard output");
-            return Err(if is_gone { Failure::Stop(error) } else { Failure::Retry(error) });
-        }
-        self.written = 0;
-        load.advance(records);
-        Ok(Sent::Done)
+        let Err(error) = result else {
+            load.advance(records);
+            return Ok(Sent::Done);
+        };
+        // What is out already does not come again.
+        let end = start + written;
+        let whole = load.encoded.ends.partition_point(|at| *at as usize <= end);
+        load.advance(whole - load.first());
+        let is_gone = error.kind() == ErrorKind::BrokenPipe;
+        let error = anyhow::Error::new(error).context("cannot write to standard output");
+        Err(if is_gone { Failure::Stop(error) } else { Failure::Retry(error) })
     }
 }
 
@@ -107,8 +106,7 @@ mod tests {
     async fn a_reader_who_has_gone_ends_the_output() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut output =
-            LogOutput { file: Some(File::from(std::os::fd::OwnedFd::from(writer))), written: 0 };
+        let mut output = LogOutput { file: Some(File::from(std::os::fd::OwnedFd::from(writer))) };
         let mut encoded = Encoded::default();
         encoded.bytes.extend_from_slice(b"line\n");
         encoded.close_record();

@@ -36,3 +36,8 @@ pub(super) fn load(records: &[&[u8]]) -> Load {
     }
     Load::new(encoded)
 }
+
+/// A load of the lines of `text`.
+pub(super) fn lines(text: &str) -> Load {
+    load(&text.split_inclusive('\n').map(str::as_bytes).collect::<Vec<_>>())
+}

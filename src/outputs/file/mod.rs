@@ -1,9 +1,11 @@
 //! A file that records are appended to.
 //!
 //! A load goes into the page cache with one write, on a thread that may block, and is held until
-//! the next sync; a write that fails half-way is taken back, so that no torn record stays.
+//! the next sync. Where a write or a sync fails all that was held comes again, and so all of it is
+//! taken back: no torn record stays, and none comes twice.
 
 mod rotation;
+mod tail;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ use serde::Deserializer;
 
 use self::rotation::Interval;
 use self::rotation::Rotation;
+use self::tail::Form;
+use self::tail::Note;
 use self::target::Place;
 use self::target::Target;
 use crate::plugin::Described;
@@ -40,11 +44,10 @@ use crate::stdx::duration;
 pub(super) struct FileOutput {
     settings: Settings,
     rotation: Option<Rotation>,
+    cx: Option<OutputContext>,
     target: Option<Target>,
     /// Records written since the last sync.
     held: usize,
-    /// Why what was held is gone; told at the next flush, for only then it is sent again.
-    lost: Option<anyhow::Error>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -103,7 +106,7 @@ impl TryFrom<Settings> for FileOutput {
 
     fn try_from(settings: Settings) -> anyhow::Result<FileOutput> {
         let rotation = Rotation::of(&settings.path, settings.rotation_interval)?;
-        Ok(FileOutput { settings, rotation, target: None, held: 0, lost: None })
+        Ok(FileOutput { settings, rotation, cx: None, target: None, held: 0 })
     }
 }
 
@@ -127,7 +130,8 @@ impl Described for FileOutput {
 
 #[async_trait]
 impl Output for FileOutput {
-    async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
+    async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
+        self.cx = Some(cx.clone());
         self.begin().await
     }
 
@@ -139,11 +143,13 @@ impl Output for FileOutput {
             return Err(Failure::Retry(anyhow!("{} is not open", self.settings.path)));
         };
         let records = load.records().len();
-        let syncs = self.lost.is_none() && self.is_full_with(records);
+        let syncs = self.is_full_with(records);
+        let is_framed = self.cx.as_ref().is_some_and(|cx| cx.is_framed);
+        let form = Form::of(is_framed, load.records());
         let start = load.encoded.bytes.len() - load.rest().len();
         let encoded = std::mem::take(&mut load.encoded);
         let written = blocking(move || {
-            let mut result = target.append(&encoded.bytes[start..]);
+            let mut result = target.append(&encoded.bytes[start..], form);
             if syncs && result.is_ok() {
                 result = target.sync();
             }
@@ -151,16 +157,29 @@ impl Output for FileOutput {
         });
         let (target, encoded, result) = written.await?;
         load.encoded = encoded;
-        self.target = Some(target);
         result.map_err(Failure::Retry)?;
+        self.target = Some(target);
         load.advance(records);
         self.held = if syncs { 0 } else { self.held + records };
         Ok(if syncs { Sent::Done } else { Sent::Held })
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
-        self.sync().await;
-        self.lost.take().map_or(Ok(()), |error| Err(Failure::Retry(error)))
+        if self.held == 0 {
+            return Ok(());
+        }
+        self.held = 0;
+        let Some(mut target) = self.target.take() else {
+            return Err(Failure::Retry(anyhow!("{} was closed", self.settings.path)));
+        };
+        let synced = blocking(move || {
+            let result = target.sync();
+            (target, result)
+        });
+        let (target, result) = synced.await?;
+        result.map_err(Failure::Retry)?;
+        self.target = Some(target);
+        Ok(())
     }
 
     fn flush_interval(&self) -> Option<Duration> {
@@ -173,8 +192,10 @@ impl Output for FileOutput {
     }
 
     async fn close(&mut self) {
-        self.sync().await;
-        self.target = None;
+        if let Some(mut target) = self.target.take() {
+            // What is still held comes again.
+            let _ = blocking(move || target.take_back()).await;
+        }
     }
 }
 
@@ -191,7 +212,7 @@ impl FileOutput {
 
     /// Makes certain what went into the open file, and opens the one that is due.
     async fn begin(&mut self) -> Result<(), Failure> {
-        self.sync().await;
+        self.flush().await?;
         self.target = None;
         let path = match &mut self.rotation {
             Some(rotation) => rotation.begin(),
@@ -202,33 +223,35 @@ impl FileOutput {
             file_mode: self.settings.perm.0,
             folder_mode: self.settings.folder_perm.0,
         };
-        let opened = blocking(move || Target::open(place)).await?;
-        self.target = Some(opened.map_err(Failure::Retry)?);
+        let cx = self.cx.clone();
+        let opened = blocking(move || {
+            let note = cx.and_then(|cx| note(&place, &cx));
+            Target::open(place, note)
+        });
+        self.target = Some(opened.await?.map_err(Failure::Retry)?);
         Ok(())
     }
+}
 
-    /// Syncs the open file. Where that fails what was held is lost, and the file closed.
-    async fn sync(&mut self) {
-        if self.held == 0 {
-            return;
+/// Opens the note on the file, and cuts off what the last engine left half-written.
+fn note(place: &Place, cx: &OutputContext) -> Option<Note> {
+    let (output, path) = (&*cx.name, place.path.display());
+    let note = match Note::open(&cx.engine.base_dir, &cx.name) {
+        Ok(note) => note,
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(output, error, "a kill may leave half a record in the file");
+            return None;
         }
-        self.held = 0;
-        let Some(mut target) = self.target.take() else {
-            self.lost = Some(anyhow!("{} was closed before a sync", self.settings.path));
-            return;
-        };
-        let synced = blocking(move || {
-            let result = target.sync();
-            (target, result)
-        });
-        match synced.await {
-            Ok((target, Ok(()))) => self.target = Some(target),
-            Ok((_, Err(error))) | Err(Failure::Stop(error) | Failure::Retry(error)) => {
-                self.lost = Some(error);
-            }
-            Err(Failure::Reject(_)) => {}
+    };
+    if place.path.is_file() {
+        match note.repair(&place.path, cx.engine.max_message_size) {
+            Ok(0) => {}
+            Ok(torn) => tracing::info!(output, %path, torn, "half a record was cut off"),
+            Err(error) => tracing::warn!(output, %path, %error, "cannot repair the file"),
         }
     }
+    Some(note)
 }
 
 /// Does what may block on a thread for that.

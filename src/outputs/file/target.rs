@@ -13,6 +13,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use anyhow::anyhow;
 
+use super::tail::Form;
+use super::tail::Note;
+
 /// Where a file is and how it is made.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -34,11 +37,14 @@ pub(super) struct Target {
     end: u64,
     /// Whether someone else writes to it too; then nothing can be taken back.
     is_shared: bool,
+    note: Option<Note>,
+    /// How records end that were written since it was opened.
+    form: Option<Form>,
 }
 
 impl Target {
     /// Opens a file, and makes it and its folders where they are missing.
-    pub(super) fn open(place: Place) -> anyhow::Result<Target> {
+    pub(super) fn open(place: Place, note: Option<Note>) -> anyhow::Result<Target> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(place.file_mode);
         let opened = options.open(&place.path).or_else(|error| {
@@ -62,68 +68,81 @@ impl Target {
             synced: length,
             end: length,
             is_shared: false,
+            note,
+            form: None,
         })
     }
 
-    /// Appends `bytes`, whole or not at all.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let start = self.length()?;
-        self.is_shared |= start != self.end;
+    /// Appends `bytes`, records that end as `form` says. Where that fails all that was appended
+    /// since the last sync is taken back.
+    pub(super) fn append(&mut self, bytes: &[u8], form: Form) -> anyhow::Result<()> {
+        let length = self.length()?;
+        self.is_shared |= length != self.end;
+        self.end = length;
+        if self.form != Some(form) && self.form != Some(Form::Other) {
+            self.form = Some(if self.form.is_some() { Form::Other } else { form });
+            self.write_note();
+        }
         let mut written = 0;
         while written < bytes.len() {
-            let error = match self.file.write(&bytes[written..]) {
-                Ok(0) => ErrorKind::WriteZero.into(),
+            match self.file.write(&bytes[written..]) {
+                Ok(0) => return self.failed(ErrorKind::WriteZero.into()),
                 Ok(more) => {
                     written += more;
-                    continue;
+                    self.end += more as u64;
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            self.take_back(start, start + written as u64);
-            self.end = self.length()?;
-            return Err(error).with_context(|| format!("cannot write to {}", self.name()));
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.failed(error),
+            }
         }
-        self.end = start + bytes.len() as u64;
         Ok(())
     }
 
-    /// Makes certain all that was written. What cannot be made certain is taken back.
+    fn failed(&mut self, error: std::io::Error) -> anyhow::Result<()> {
+        self.take_back();
+        Err(error).with_context(|| format!("cannot write to {}", self.name()))
+    }
+
+    /// Makes certain all that was appended. What cannot be made certain is taken back.
     pub(super) fn sync(&mut self) -> anyhow::Result<()> {
         if !self.is_regular {
+            self.synced = self.end;
             return Ok(());
         }
         // What someone deletes cannot be found again, whatever a sync says.
         let links = self.file.metadata().map(|metadata| metadata.nlink());
-        match links {
-            Ok(0) => Err(anyhow!("{} was deleted", self.name())),
-            _ => self
-                .file
-                .sync_data()
-                .with_context(|| format!("cannot sync {}", self.name()))
-                .inspect_err(|_| {
-                    if !self.is_shared {
-                        self.take_back(self.synced, self.end);
-                    }
-                }),
-        }?;
+        if links.is_ok_and(|links| links == 0) {
+            return Err(anyhow!("{} was deleted", self.name()));
+        }
+        if let Err(error) = self.file.sync_data() {
+            self.take_back();
+            return Err(error).with_context(|| format!("cannot sync {}", self.name()));
+        }
         self.synced = self.end;
+        self.write_note();
         Ok(())
     }
 
-    /// Cuts the file back to `start` where nobody has written behind `end`.
-    pub(super) fn take_back(&self, start: u64, end: u64) {
-        if !self.is_regular || start == end {
+    /// Takes away what was appended since the last sync, where nobody else has appended too.
+    pub(super) fn take_back(&mut self) {
+        if !self.is_regular || self.synced == self.end {
             return;
         }
-        let is_ours = self.length().is_ok_and(|length| length == end);
-        if !is_ours || self.file.set_len(start).is_err() {
-            tracing::error!(
-                path = %self.name(),
-                from = start,
-                to = end,
-                "a part of a record is left in the file and cannot be taken back"
-            );
+        let is_ours = !self.is_shared && self.length().is_ok_and(|length| length == self.end);
+        if is_ours && self.file.set_len(self.synced).is_ok() {
+            self.end = self.synced;
+        } else {
+            let (from, to) = (self.synced, self.end);
+            tracing::warn!(path = %self.name(), from, to, "records in the file will come again");
+        }
+    }
+
+    /// Notes where the file ends; without the note a kill leaves more behind, and no more.
+    fn write_note(&self) {
+        if let (true, Some(note), Some(form)) = (self.is_regular, &self.note, self.form)
+            && let Err(error) = note.write(&self.file, self.synced, form)
+        {
+            tracing::debug!(path = %self.name(), %error, "cannot note where the file ends");
         }
     }
 
