@@ -3,11 +3,20 @@
 use crate::plugin::Kind;
 use crate::plugin::Output;
 
+mod carbon;
+mod connection;
 mod file;
 mod log;
+mod tcp;
 #[cfg(test)]
 mod testing;
+mod udp;
 
 /// The kinds of this family, one row each.
-pub const OUTPUTS: &[Kind<dyn Output>] =
-    &[Kind::output::<file::FileOutput>(), Kind::output::<log::LogOutput>()];
+pub const OUTPUTS: &[Kind<dyn Output>] = &[
+    Kind::output::<carbon::CarbonOutput>(),
+    Kind::output::<file::FileOutput>(),
+    Kind::output::<log::LogOutput>(),
+    Kind::output::<tcp::TcpOutput>(),
+    Kind::output::<udp::UdpOutput>(),
+];

@@ -1,0 +1,306 @@
+//! Graphite: lines of Carbon, over TCP or UDP.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::anyhow;
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use schemars::Schema;
+use schemars::SchemaGenerator;
+use serde::Deserialize;
+
+use super::connection::Connection;
+use crate::net::Address;
+use crate::net::Connector;
+use crate::net::DatagramNet;
+use crate::net::StreamNet;
+use crate::net::datagram::Sender;
+use crate::plugin::Defaults;
+use crate::plugin::Described;
+use crate::plugin::Failure;
+use crate::plugin::Load;
+use crate::plugin::Output;
+use crate::plugin::OutputContext;
+use crate::plugin::Sent;
+
+/// Lines are put into one datagram up to this size, in bytes: what an Ethernet frame carries.
+const DATAGRAM: usize = 1400;
+/// After so much silence of the other side it is asked whether it is alive.
+const KEEP_ALIVE: Duration = Duration::from_hours(2);
+
+/// Sends the lines `name value time` of payloads to Carbon.
+///
+/// A line that is none is refused, with the line in the report; the others of its record are sent.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Settings")]
+pub(super) struct CarbonOutput {
+    place: Place,
+    connection: Option<Connection>,
+    sender: Option<Sender>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Tcp(Connector),
+    Udp(Address),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// Where Carbon listens, `host:port`.
+    #[serde(default = "carbon")]
+    address: String,
+    /// How it is spoken to.
+    #[serde(default)]
+    protocol: Protocol,
+    /// Whether the system asks a silent other side now and then whether it is alive.
+    #[serde(default)]
+    tcp_keep_alive: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+fn carbon() -> String {
+    "localhost:2003".to_owned()
+}
+
+impl TryFrom<Settings> for CarbonOutput {
+    type Error = anyhow::Error;
+
+    fn try_from(settings: Settings) -> anyhow::Result<CarbonOutput> {
+        let place = match settings.protocol {
+            Protocol::Udp => Place::Udp(Address::datagram(DatagramNet::Udp, &settings.address)?),
+            Protocol::Tcp => {
+                let address = Address::stream(StreamNet::Tcp, &settings.address)?;
+                let connector = Connector::new(address);
+                Place::Tcp(if settings.tcp_keep_alive {
+                    connector.keep_alive(KEEP_ALIVE)
+                } else {
+                    connector
+                })
+            }
+        };
+        Ok(CarbonOutput { place, connection: None, sender: None })
+    }
+}
+
+impl JsonSchema for CarbonOutput {
+    fn schema_name() -> Cow<'static, str> {
+        "CarbonOutput".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Settings::json_schema(generator)
+    }
+}
+
+impl Described for CarbonOutput {
+    const NAME: &'static str = "CarbonOutput";
+    const ABOUT: &'static str = "Sends the statistics of StatAccumInput to Graphite.";
+    const EXAMPLE: &'static str = "[CarbonOutput]\naddress = \"graphite.example.com:2003\"\n";
+    const DEFAULTS: Defaults = Defaults {
+        encoder: Some("PayloadEncoder"),
+        message_matcher: Some("Type == 'heka.statmetric'"),
+        ..Defaults::NONE
+    };
+}
+
+#[async_trait]
+impl Output for CarbonOutput {
+    async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
+        match &self.place {
+            Place::Tcp(connector) => {
+                self.connection.insert(Connection::new(connector.clone())).open().await
+            }
+            Place::Udp(address) => {
+                let opened = Sender::open(address, None).await;
+                self.sender = Some(opened.map_err(|error| Failure::Retry(error.into()))?);
+                Ok(())
+            }
+        }
+    }
+
+    async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure> {
+        // All up to the first record with a bad line goes in one piece.
+        let mut lines = Vec::with_capacity(load.rest().len());
+        let mut whole = 0;
+        let mut bad = None;
+        for record in load.records() {
+            bad = put_lines(&mut lines, record).err();
+            if bad.is_some() {
+                break;
+            }
+            whole += 1;
+        }
+        self.write(&lines).await?;
+        load.advance(whole);
+        match bad {
+            Some(error) => Err(Failure::Reject(error)),
+            None => Ok(Sent::Done),
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.close().await;
+        }
+    }
+}
+
+impl CarbonOutput {
+    async fn write(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        if let Some(connection) = &mut self.connection {
+            if lines.is_empty() {
+                return Ok(());
+            }
+            return connection.write(lines).await;
+        }
+        let sender = self.sender.as_ref().context("it is not open").map_err(Failure::Retry)?;
+        for datagram in datagrams(lines) {
+            let sent = sender.send(datagram).await.context("cannot send to carbon");
+            sent.map_err(Failure::Retry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends the lines of a record that are sound, each with one newline.
+///
+/// # Errors
+/// When one is not, with the line.
+fn put_lines(out: &mut Vec<u8>, record: &[u8]) -> anyhow::Result<()> {
+    let mut bad: Option<(&[u8], usize)> = None;
+    for line in record.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        if is_sound(line) {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        } else {
+            bad = Some((bad.map_or(line, |(first, _)| first), bad.map_or(1, |(_, n)| n + 1)));
+        }
+    }
+    let Some((line, count)) = bad else { return Ok(()) };
+    let shown = String::from_utf8_lossy(&line[..line.len().min(200)]);
+    let others = match count {
+        1 => String::new(),
+        _ => format!(", and {} more", count - 1),
+    };
+    Err(anyhow!("`{shown}` is no line of carbon, expected `name value time`{others}"))
+}
+
+/// Tells whether a line is a name, a number and a time.
+fn is_sound(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let mut words = line.split_ascii_whitespace();
+    let is_number = |word: Option<&str>| word.is_some_and(|word| word.parse::<f64>().is_ok());
+    let has_name = words.next().is_some();
+    has_name && is_number(words.next()) && is_number(words.next()) && words.next().is_none()
+}
+
+/// Cuts lines into pieces that fit into a datagram; a line that does not is one alone.
+fn datagrams(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let line_end = |found: Option<usize>| found.map(|at| at + 1);
+        let end = if rest.len() <= DATAGRAM {
+            None
+        } else {
+            line_end(memchr::memrchr(b'\n', &rest[..DATAGRAM]))
+                .or_else(|| line_end(memchr::memchr(b'\n', rest)))
+        };
+        let (datagram, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = behind;
+        (!datagram.is_empty()).then_some(datagram)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::net::UdpSocket;
+
+    use super::*;
+    use crate::outputs::testing;
+
+    fn output(settings: &str) -> CarbonOutput {
+        toml::from_str(settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sound_lines_are_sent_and_the_others_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut output = output(&format!("address = '{address}'\ntcp_keep_alive = true"));
+        output.open(&testing::context("carbon")).await.unwrap();
+        let records: [&[u8]; 3] = [
+            b"a.b 1 1416840893\na.c 0.5 1416840893\n\n",
+            b"bad\na.d 1e3 1416840893 \na.e x 1\n",
+            b"a.f -1 1416840893",
+        ];
+        let mut load = testing::load(&records);
+        let Err(Failure::Reject(error)) = output.send(&mut load).await else { panic!() };
+        assert_eq!(
+            error.to_string(),
+            "`bad` is no line of carbon, expected `name value time`, and 1 more"
+        );
+        assert_eq!(load.first(), 1);
+        load.advance(1);
+        output.send(&mut load).await.unwrap();
+        output.close().await;
+        let mut text = String::new();
+        listener.accept().await.unwrap().0.read_to_string(&mut text).await.unwrap();
+        assert_eq!(
+            text,
+            "a.b 1 1416840893\na.c 0.5 1416840893\na.d 1e3 1416840893\na.f -1 1416840893\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn datagrams_hold_whole_lines() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut output = output(&format!("address = '{address}'\nprotocol = 'udp'"));
+        output.open(&testing::context("carbon")).await.unwrap();
+        let line = format!("{} 1 2\n", "x".repeat(500));
+        let mut load = testing::lines(&line.repeat(5));
+        output.send(&mut load).await.unwrap();
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            sizes.push(socket.recv(&mut [0; 2000]).await.unwrap() / line.len());
+        }
+        assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[test]
+    fn a_line_too_long_for_a_datagram_is_one_alone() {
+        let long = format!("{}\n", "x".repeat(2 * DATAGRAM));
+        let lines = format!("a\n{long}b\n");
+        let found: Vec<_> = datagrams(lines.as_bytes()).collect();
+        assert_eq!(found, [b"a\n".as_slice(), long.as_bytes(), b"b\n"]);
+        assert_eq!(datagrams(b"").count(), 0);
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        for (settings, expected) in [
+            ("protocol = 'http'", "unknown variant `http`"),
+            ("address = 'nowhere'", "`nowhere` is no address for tcp"),
+        ] {
+            let error = toml::from_str::<CarbonOutput>(settings).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
