@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 
@@ -17,8 +18,8 @@ use heka::config;
 use heka::config::Config;
 use heka::config::Family;
 use heka::config::Problem;
-use heka::config::Section;
 use heka::config::Surroundings;
+use heka::pipeline::Plan;
 use heka::plugin::Kind;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -52,23 +53,10 @@ fn surroundings() -> Surroundings<'static> {
     Surroundings { kinds: &kinds, variable: &|_| None }
 }
 
-fn read_by<T: ?Sized>(kinds: &'static [Kind<T>], section: &Section) -> Vec<Problem> {
-    let kind = kinds.iter().find(|kind| kind.name == section.kind);
-    let read = kind.map(|kind| section.settings.read(kind.read));
-    read.and_then(Result::err).unwrap_or_default()
-}
-
 /// All that is wrong with a configuration, the settings of its plugins included.
 fn all_problems((config, mut problems): (Option<Config>, Vec<Problem>)) -> Vec<Problem> {
-    for section in config.iter().flat_map(|config| &config.sections) {
-        problems.extend(match section.family {
-            Family::Input => read_by(CATALOG.inputs, section),
-            Family::Splitter => read_by(CATALOG.splitters, section),
-            Family::Decoder => read_by(CATALOG.decoders, section),
-            Family::Filter => read_by(CATALOG.filters, section),
-            Family::Encoder => read_by(CATALOG.encoders, section),
-            Family::Output => read_by(CATALOG.outputs, section),
-        });
+    if let Some(config) = config {
+        Plan::new(config, &CATALOG, Arc::default(), &mut problems);
     }
     problems
 }

@@ -91,16 +91,17 @@ impl Row {
         let mut text = format!("{} ({})\n", self.name, self.family.trim_end_matches('s'));
         push_indented(&mut text, 2, self.about);
         text.push('\n');
-        for option in options(&(self.schema)(), self.name) {
-            let _ = writeln!(text, "  {}: {}", option.name, option.form);
-            push_indented(&mut text, 6, &option.doc);
-        }
+        let mut all = options(&(self.schema)(), self.name);
         let family = Family::of(self.name);
         for schema in family.into_iter().flat_map(config::schemas) {
-            for option in options(&schema, self.name) {
-                let _ = writeln!(text, "  {}: {}", option.name, option.form);
-                push_indented(&mut text, 6, &option.doc);
-            }
+            let common = options(&schema, self.name);
+            // A kind that says more of a common option is heard first.
+            let own: Vec<String> = all.iter().map(|option| option.name.clone()).collect();
+            all.extend(common.into_iter().filter(|option| !own.contains(&option.name)));
+        }
+        for option in all {
+            let _ = writeln!(text, "  {}: {}", option.name, option.form);
+            push_indented(&mut text, 6, &option.doc);
         }
         for (name, default) in self.own_defaults() {
             let _ = writeln!(text, "  {name}: here by default {default}");

@@ -26,7 +26,8 @@ pub(super) fn options(schema: &schemars::Schema, kind: &str) -> Vec<Described> {
     let root = schema.as_value();
     let definitions = root.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut listed = Vec::new();
-    list(root, &Within { definitions, kind: kind.to_owned() }, "", 0, &mut listed);
+    let within = Within { definitions, kind: kind.to_owned() };
+    list(resolve(root, &within), &within, "", 0, &mut listed);
     listed
 }
 
