@@ -1,17 +1,29 @@
 //! Where messages come from.
 
+mod file_polling;
 pub mod logstreamer;
+mod stat_accum;
 mod stdin;
 mod tcp;
 #[cfg(test)]
 mod testing;
+mod udp;
 
+use self::file_polling::FilePollingInput;
 use self::logstreamer::LogstreamerInput;
+use self::stat_accum::StatAccumInput;
 use self::stdin::StdinInput;
 use self::tcp::TcpInput;
+use self::udp::UdpInput;
 use crate::plugin::Input;
 use crate::plugin::Kind;
 
 /// The kinds of this family, one row each.
-pub const INPUTS: &[Kind<dyn Input>] =
-    &[Kind::input::<LogstreamerInput>(), Kind::input::<StdinInput>(), Kind::input::<TcpInput>()];
+pub const INPUTS: &[Kind<dyn Input>] = &[
+    Kind::input::<FilePollingInput>(),
+    Kind::input::<LogstreamerInput>(),
+    Kind::input::<StatAccumInput>(),
+    Kind::input::<StdinInput>(),
+    Kind::input::<TcpInput>(),
+    Kind::input::<UdpInput>(),
+];

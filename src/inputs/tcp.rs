@@ -55,7 +55,7 @@ pub(super) struct TcpInput {
 }
 
 fn two_hours() -> Duration {
-    Duration::from_secs(7200)
+    Duration::from_hours(2)
 }
 
 fn max_connections() -> usize {
@@ -153,5 +153,59 @@ fn next_room(room: usize, read: usize) -> usize {
         (room / 2).max(*ROOM.start())
     } else {
         room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::inputs::testing::Desk;
+    use crate::net::Connector;
+
+    async fn listener(max_connections: usize) -> (Listener, Address) {
+        let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
+        let options = ListenOptions { keep_alive: None, max_connections, tls: None };
+        let listener = Listener::bind(&address, options).await.unwrap();
+        let bound = listener.local_address().unwrap().to_string();
+        (listener, Address::stream(StreamNet::Tcp, &bound).unwrap())
+    }
+
+    #[tokio::test]
+    async fn each_connection_is_a_stream_of_its_own_with_the_remote_address() {
+        let (listener, address) = listener(8).await;
+        let desk = Desk::new("tcp");
+        let running = tokio::spawn(serve(listener, desk.context()));
+        let connector = Connector::new(address);
+        let mut one = connector.connect().await.unwrap();
+        let mut two = connector.connect().await.unwrap();
+        one.write_all(b"on").await.unwrap();
+        two.write_all(b"two\nnever").await.unwrap();
+        desk.wait_for(1).await;
+        one.write_all(b"e\n").await.unwrap();
+        let delivered = desk.wait_for(2).await;
+        let texts: Vec<_> = delivered.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, ["two", "one"]);
+        assert_eq!(delivered[0].origin.hostname, b"127.0.0.1");
+        assert_eq!(delivered[0].origin.message_type, b"tcp");
+        drop(two);
+        desk.stopping.cancel();
+        running.await.unwrap().unwrap();
+        assert_eq!(desk.delivered().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn much_arrives_whole() {
+        let (listener, address) = listener(8).await;
+        let desk = Desk::new("tcp");
+        let running = tokio::spawn(serve(listener, desk.context()));
+        let mut one = Connector::new(address).connect().await.unwrap();
+        let line = [&[b'x'; 999][..], b"\n"].concat();
+        one.write_all(&line.repeat(2_000)).await.unwrap();
+        let delivered = desk.wait_for(2_000).await;
+        assert!(delivered.iter().all(|one| one.text.len() == 999));
+        desk.stopping.cancel();
+        running.await.unwrap().unwrap();
     }
 }

@@ -112,13 +112,13 @@ struct Settings {
 }
 
 fn thirty_days() -> Duration {
-    Duration::from_secs(720 * 3600)
+    Duration::from_hours(720)
 }
 
 fn hours<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let written = toml::Value::deserialize(from)?;
     let text = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
-    duration::parse(&text, Duration::from_secs(3600)).map_err(serde::de::Error::custom)
+    duration::parse(&text, Duration::from_hours(1)).map_err(serde::de::Error::custom)
 }
 
 fn var_log() -> PathBuf {
@@ -126,7 +126,7 @@ fn var_log() -> PathBuf {
 }
 
 fn one_minute() -> Duration {
-    Duration::from_secs(60)
+    Duration::from_mins(1)
 }
 
 fn quarter_second() -> Duration {

@@ -1,0 +1,424 @@
+//! Sums up what StatFilter and StatsdInput count.
+//!
+//! It hears the messages of type `heka.stat`, whose fields `name`, `value`, `modifier` (`c`, `ms` or
+//! `g`) and `sampling` hold one value each for every number, and whose field `stat_accum_name` says
+//! who is meant. It is a filter in truth: what it has counted is its state, and survives a crash.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use anyhow::bail;
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::analysis::stats::Kind;
+use crate::analysis::stats::Stats;
+use crate::analysis::stats::Telling;
+use crate::analysis::stats::Told;
+use crate::message::Batch;
+use crate::message::Message;
+use crate::message::Value;
+use crate::metrics::Counter;
+use crate::plugin::Defaults;
+use crate::plugin::Described;
+use crate::plugin::Engine;
+use crate::plugin::Filter;
+use crate::plugin::FilterCall;
+use crate::plugin::FilterContext;
+use crate::plugin::FilterFailure;
+use crate::plugin::Filtering;
+use crate::plugin::Input;
+use crate::plugin::InputContext;
+use crate::plugin::Stop;
+
+/// A message of numbers is ended when it reaches this part of the largest message.
+const FULL: usize = 2;
+
+/// Sums up counters, timers and gauges, and tells of them every `ticker_interval`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StatAccumInput {
+    /// Whether the payload has the numbers, as lines that Carbon reads: name, value, seconds.
+    emit_in_payload: bool,
+    /// Whether each number is a field, with `timestamp` in seconds beside them.
+    emit_in_fields: bool,
+    /// The percentages up to which timers are told of.
+    percent_threshold: Vec<f64>,
+    /// The type of the messages.
+    message_type: String,
+    /// Whether counters are `stats.NAME` and `stats_counts.NAME`, as in early statsd.
+    legacy_namespaces: bool,
+    /// What all names begin with.
+    global_prefix: String,
+    /// What names of counters go on with.
+    counter_prefix: String,
+    /// What names of timers go on with.
+    timer_prefix: String,
+    /// What names of gauges go on with.
+    gauge_prefix: String,
+    /// What the names of its own numbers go on with.
+    statsd_prefix: String,
+    /// Whether names that had no value in a round are forgotten.
+    delete_idle_stats: bool,
+}
+
+impl Default for StatAccumInput {
+    fn default() -> StatAccumInput {
+        StatAccumInput {
+            emit_in_payload: true,
+            emit_in_fields: false,
+            percent_threshold: vec![90.0],
+            message_type: "heka.statmetric".to_owned(),
+            legacy_namespaces: false,
+            global_prefix: "stats".to_owned(),
+            counter_prefix: "counters".to_owned(),
+            timer_prefix: "timers".to_owned(),
+            gauge_prefix: "gauges".to_owned(),
+            statsd_prefix: "statsd".to_owned(),
+            delete_idle_stats: false,
+        }
+    }
+}
+
+impl Described for StatAccumInput {
+    const NAME: &'static str = "StatAccumInput";
+    const ABOUT: &'static str = "Sums up the numbers that StatFilter and StatsdInput count.";
+    const EXAMPLE: &'static str = "[StatAccumInput]\nticker_interval = 10\n";
+    const DEFAULTS: Defaults = Defaults { ticker_interval: 10, ..Defaults::NONE };
+}
+
+#[async_trait]
+impl Input for StatAccumInput {
+    async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
+        // It reads nothing but the journal, as a filter.
+        cx.stopping.cancelled().await;
+        Ok(())
+    }
+
+    fn as_filter(&self) -> Option<(String, Box<dyn Filter>)> {
+        Some(("Type == 'heka.stat'".to_owned(), Box::new(self.clone())))
+    }
+}
+
+impl Filter for StatAccumInput {
+    fn start(&self, cx: &FilterContext<'_>) -> anyhow::Result<Box<dyn Filtering>> {
+        if !self.emit_in_payload && !self.emit_in_fields {
+            bail!("one of `emit_in_payload` and `emit_in_fields` has to be true");
+        }
+        if cx.ticker_interval.is_zero() {
+            bail!("`ticker_interval` has to be above 0");
+        }
+        if let Some(wrong) =
+            self.percent_threshold.iter().find(|percent| !(0.0..=100.0).contains(*percent))
+        {
+            bail!("`percent_threshold` has {wrong}, which is not between 0 and 100");
+        }
+        Ok(Box::new(Accumulator {
+            name: cx.name.to_owned(),
+            engine: cx.engine.clone(),
+            seconds: cx.ticker_interval.as_secs_f64(),
+            refused: cx.engine.metrics.counter(
+                "heka_stat_refused_total",
+                "Numbers that a StatAccumInput could not take in.",
+                &[("plugin", cx.name)],
+            ),
+            settings: self.clone(),
+            stats: Stats::default(),
+        }))
+    }
+}
+
+struct Accumulator {
+    name: String,
+    engine: Engine,
+    seconds: f64,
+    settings: StatAccumInput,
+    refused: Arc<Counter>,
+    stats: Stats,
+}
+
+impl Filtering for Accumulator {
+    fn process(
+        &mut self,
+        batch: &Batch,
+        matched: &[u16],
+        _call: &mut FilterCall<'_>,
+    ) -> Result<(), Stop> {
+        for &index in matched {
+            let message = batch.message(usize::from(index));
+            let meant = message.value(b"stat_accum_name", 0, 0);
+            if meant.is_none_or(|meant| meant.as_bytes() == Some(self.name.as_bytes())) {
+                self.take(&message);
+            }
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, call: &mut FilterCall<'_>) -> Result<(), Stop> {
+        self.tell(call);
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(Some(serde_json::to_vec(&self.stats)?))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> anyhow::Result<Vec<String>> {
+        self.stats = serde_json::from_slice(state).context("the state is none of a stataccum")?;
+        Ok(Vec::new())
+    }
+}
+
+impl Accumulator {
+    /// Takes in all numbers of a message.
+    fn take(&mut self, message: &Message<'_>) {
+        let column = |name: &[u8]| message.field(name, 0).map(|field| field.values());
+        let (Some(names), Some(numbers)) = (column(b"name"), column(b"value")) else {
+            self.refused.add(1);
+            return;
+        };
+        let (mut modifiers, mut rates) = (column(b"modifier"), column(b"sampling"));
+        for (name, number) in names.zip(numbers) {
+            let modifier = modifiers.as_mut().and_then(Iterator::next);
+            let kind = match modifier.as_ref().and_then(Value::as_bytes) {
+                Some(b"c") | None => Some(Kind::Counter),
+                Some(b"ms") => Some(Kind::Timer),
+                Some(b"g") => Some(Kind::Gauge),
+                Some(_) => None,
+            };
+            let rate = rates.as_mut().and_then(Iterator::next).map_or(Some(1.0), number_of);
+            let name = name.as_bytes().and_then(|name| std::str::from_utf8(name).ok());
+            let is_taken = match (kind, name, number_of(number), rate) {
+                (Some(kind), Some(name), Some(value), Some(rate)) if !name.is_empty() => {
+                    self.stats.record(kind, name, value, rate)
+                }
+                _ => false,
+            };
+            if !is_taken {
+                self.refused.add(1);
+            }
+        }
+    }
+
+    /// Ends a round.
+    fn tell(&mut self, call: &mut FilterCall<'_>) {
+        let settings = &self.settings;
+        let mut numbers = Vec::new();
+        let telling = Telling {
+            seconds: self.seconds,
+            thresholds: &settings.percent_threshold,
+            delete_idle: settings.delete_idle_stats,
+        };
+        let names =
+            self.stats.tell(&telling, |told| numbers.push((settings.full_name(&told), told.value)));
+        numbers.push((settings.own_name("numStats"), names as f64));
+        let full = self.engine.max_message_size / FULL;
+        let seconds = call.time.div_euclid(1_000_000_000);
+        let mut rest = &numbers[..];
+        while !rest.is_empty() {
+            let mut size = 0;
+            let fitting = rest.iter().take_while(|(name, _)| {
+                size += 2 * (name.len() + 32);
+                size <= full
+            });
+            let (now, later) = rest.split_at(fitting.count().max(1));
+            self.inject(call, now, seconds);
+            rest = later;
+        }
+    }
+
+    fn inject(&self, call: &mut FilterCall<'_>, numbers: &[(String, f64)], seconds: i64) {
+        let mut message = call.begin(&self.name, &self.settings.message_type, &self.engine);
+        if self.settings.emit_in_payload {
+            let mut text = String::new();
+            for (name, value) in numbers {
+                let _ = writeln!(text, "{name} {value} {seconds}");
+            }
+            message.payload(text.as_bytes());
+        }
+        if self.settings.emit_in_fields {
+            message.integer("timestamp", "s", seconds);
+            for (name, value) in numbers {
+                message.double(name, "", *value);
+            }
+        }
+        if let Err(error) = message.finish() {
+            (call.on_failure)(FilterFailure { message: None, reason: error.to_string() });
+        }
+    }
+}
+
+impl StatAccumInput {
+    /// The whole name of a number.
+    fn full_name(&self, told: &Told<'_>) -> String {
+        let Told { kind, name, part, .. } = *told;
+        let global = &*self.global_prefix;
+        match (kind, part) {
+            (Kind::Counter, "count") if self.legacy_namespaces => dotted(&["stats_counts", name]),
+            (Kind::Counter, _) if self.legacy_namespaces => dotted(&[global, name]),
+            (Kind::Counter, _) => dotted(&[global, &self.counter_prefix, name, part]),
+            (Kind::Timer, _) => dotted(&[global, &self.timer_prefix, name, part]),
+            (Kind::Gauge, _) => dotted(&[global, &self.gauge_prefix, name]),
+        }
+    }
+
+    /// The whole name of a number of its own.
+    fn own_name(&self, part: &str) -> String {
+        if self.legacy_namespaces {
+            return dotted(&[&self.statsd_prefix, part]);
+        }
+        dotted(&[&self.global_prefix, &self.statsd_prefix, part])
+    }
+}
+
+/// The parts that are not empty, with dots between them.
+fn dotted(parts: &[&str]) -> String {
+    let mut name = String::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name.push_str(part);
+    }
+    name
+}
+
+fn number_of(value: Value<'_>) -> Option<f64> {
+    match value {
+        Value::Double(number) => Some(number),
+        Value::Integer(number) => Some(number as f64),
+        Value::String(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inputs::testing::engine;
+    use crate::message::ArrayBuilder;
+
+    fn start(settings: &str) -> Box<dyn Filtering> {
+        let filter: StatAccumInput = toml::from_str(settings).unwrap();
+        let engine = engine();
+        let ticker_interval = Duration::from_secs(10);
+        filter.start(&FilterContext { name: "accum", engine: &engine, ticker_interval }).unwrap()
+    }
+
+    fn call(work: impl FnOnce(&mut FilterCall<'_>)) -> Batch {
+        let mut out = Batch::new();
+        work(&mut FilterCall {
+            entry: 1,
+            time: 77_000_000_000,
+            engine_time: 1,
+            out: &mut out,
+            on_failure: &mut |failure| panic!("{failure:?}"),
+        });
+        out
+    }
+
+    fn numbers(accum: &str, numbers: &[(&str, f64, &str)]) -> Batch {
+        let mut batch = Batch::new();
+        let [mut names, mut values, mut modifiers, mut rates] =
+            std::array::from_fn(|_| ArrayBuilder::default());
+        for (name, value, modifier) in numbers {
+            names.push(Value::String(name.as_bytes()));
+            values.push(Value::Double(*value));
+            modifiers.push(Value::String(modifier.as_bytes()));
+            rates.push(Value::Double(1.0));
+        }
+        let mut message = batch.begin();
+        message.uuid(&[1; 16]).timestamp(1).message_type(b"heka.stat");
+        message.string("stat_accum_name", "", accum.as_bytes());
+        message.array("name", "", &names).array("value", "", &values);
+        message.array("modifier", "", &modifiers).array("sampling", "", &rates);
+        message.finish().unwrap();
+        batch
+    }
+
+    /// What the next round says, as text.
+    fn payload(accumulator: &mut dyn Filtering) -> String {
+        let out = call(|call| accumulator.timer(call).unwrap());
+        String::from_utf8(out.message(0).payload().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn payload_has_a_line_for_every_number_and_the_state_survives() {
+        let mut first = start("");
+        let heard = numbers("accum", &[("hits", 20.0, "c"), ("load", 0.5, "g"), ("t", 8.0, "ms")]);
+        let other = numbers("other", &[("hits", 1.0, "c")]);
+        call(|call| first.process(&heard, &[0], call).unwrap());
+        call(|call| first.process(&other, &[0], call).unwrap());
+        let state = first.snapshot().unwrap().unwrap();
+        let mut second = start("");
+        assert_eq!(second.restore(&state).unwrap(), Vec::<String>::new());
+        assert_eq!(payload(&mut *second), payload(&mut *first));
+        let mut third = start("");
+        third.restore(&state).unwrap();
+        assert_eq!(
+            payload(&mut *third),
+            "stats.counters.hits.rate 2 77\nstats.counters.hits.count 20 77\n\
+             stats.timers.t.count 1 77\nstats.timers.t.count_ps 0.1 77\n\
+             stats.timers.t.lower 8 77\nstats.timers.t.upper 8 77\nstats.timers.t.sum 8 77\n\
+             stats.timers.t.mean 8 77\nstats.timers.t.mean_90 8 77\n\
+             stats.timers.t.upper_90 8 77\nstats.gauges.load 0.5 77\nstats.statsd.numStats 3 77\n"
+        );
+    }
+
+    #[test]
+    fn fields_and_names_of_old_are_given_where_asked_for() {
+        let mut filter = start(
+            "emit_in_payload = false\nemit_in_fields = true\nlegacy_namespaces = true\n\
+             global_prefix = 's'",
+        );
+        let heard = numbers("accum", &[("hits", 20.0, "c")]);
+        call(|call| filter.process(&heard, &[0], call).unwrap());
+        let out = call(|call| filter.timer(call).unwrap());
+        let message = out.message(0);
+        assert_eq!(message.payload(), b"");
+        assert_eq!(message.message_type(), b"heka.statmetric");
+        let value = |name: &[u8]| message.value(name, 0, 0);
+        assert_eq!(value(b"timestamp"), Some(Value::Integer(77)));
+        assert_eq!(value(b"s.hits"), Some(Value::Double(2.0)));
+        assert_eq!(value(b"stats_counts.hits"), Some(Value::Double(20.0)));
+        assert_eq!(value(b"statsd.numStats"), Some(Value::Double(1.0)));
+    }
+
+    #[test]
+    fn many_numbers_go_into_several_messages() {
+        let mut filter = start("");
+        for chunk in 0..20 {
+            let names: Vec<_> = (0..50).map(|number| format!("name-{chunk}-{number}")).collect();
+            let heard: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0, "c")).collect();
+            call(|call| filter.process(&numbers("accum", &heard), &[0], call).unwrap());
+        }
+        let out = call(|call| filter.timer(call).unwrap());
+        assert!(out.len() > 1);
+        let lines: usize = out
+            .iter()
+            .map(|message| message.payload().split(|byte| *byte == b'\n').count() - 1)
+            .sum();
+        assert_eq!(lines, 2_001);
+        assert!(out.iter().all(|message| message.payload().len() < 65_536));
+    }
+
+    #[test]
+    fn settings_that_say_nothing_are_refused() {
+        let engine = engine();
+        for (text, seconds, expected) in [
+            ("emit_in_payload = false", 10, "emit_in_fields"),
+            ("", 0, "ticker_interval"),
+            ("percent_threshold = [101]", 10, "not between 0 and 100"),
+        ] {
+            let filter: StatAccumInput = toml::from_str(text).unwrap();
+            let ticker_interval = Duration::from_secs(seconds);
+            let cx = FilterContext { name: "accum", engine: &engine, ticker_interval };
+            let error = filter.start(&cx).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
