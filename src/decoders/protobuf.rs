@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::formats::json_message::JsonMessage;
 use crate::message::Batch;
 use crate::plugin::Decoder;
 use crate::plugin::DecoderContext;
@@ -11,7 +12,8 @@ use crate::plugin::Described;
 use crate::plugin::Form;
 use crate::plugin::Record;
 
-/// Takes a record as an encoded Heka message.
+/// Takes a record as an encoded Heka message: a protocol buffer, or JSON as clients of 2013 and Metlog
+/// clients send it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProtobufDecoder {}
@@ -32,9 +34,15 @@ struct Relay;
 
 impl Decoding for Relay {
     fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()> {
-        match record.form {
-            Form::Message | Form::Payload => out.push_encoded(record.bytes, record.marks)?,
-            Form::Json => anyhow::bail!("message is JSON, which is not read yet"),
+        // No message begins with a brace: it would be a group, which messages have none of.
+        if record.form == Form::Json || record.bytes.first() == Some(&b'{') {
+            let message = JsonMessage::read(record.bytes)?;
+            let mut builder = out.begin();
+            message.write(record.uuid, record.now, &mut builder);
+            builder.marks(record.marks);
+            builder.finish()?;
+        } else {
+            out.push_encoded(record.bytes, record.marks)?;
         }
         Ok(())
     }

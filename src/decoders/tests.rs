@@ -164,3 +164,84 @@ mod access_log {
         );
     }
 }
+
+mod protobuf {
+    use super::*;
+
+    fn packets(text: &str) -> Vec<Vec<u8>> {
+        let hex = |line: &str| -> Vec<u8> {
+            let digits = line.trim().as_bytes().chunks(2);
+            digits
+                .map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap())
+                .collect()
+        };
+        text.lines().skip(1).step_by(2).map(hex).collect()
+    }
+
+    fn shown(form: Form, bytes: &[u8]) -> String {
+        let mut decoding = start("[ProtobufDecoder]\n", "ProtobufDecoder").unwrap();
+        match decode(&mut *decoding, form, bytes) {
+            Ok(batch) => show(&batch.message(0)),
+            Err(error) => format!("error: {error:#}"),
+        }
+    }
+
+    #[test]
+    fn json_bodies_of_2013_are_the_messages_that_clients_encode() {
+        let packets = packets(include_str!("../../tests/data/wire/npm-heka-0.4.1.hex.txt"));
+        let body = |packet: &[u8]| match crate::message::frame::step(packet, 65_536) {
+            crate::message::frame::Step::Frame { message, .. } => message.to_vec(),
+            step => panic!("{step:?}"),
+        };
+        let expected = "type counter\nfrom nodeapp vm\nseverity 6\npid 27320\nversion 0.8\n\
+                        payload 3\nname \"ctr\"\nrate 1\n";
+        let without_time = |text: String| text.split_once('\n').unwrap().1.to_owned();
+        let encoded = shown(Form::Message, &body(&packets[1]));
+        assert_eq!(without_time(encoded.replace("pid 27260", "pid 27320")), expected);
+        let text = shown(Form::Json, &body(&packets[3]));
+        assert_eq!(text, format!("time {}\n{expected}", 1_795_351_905_253_000_000 - NOW));
+        let typed = shown(Form::Json, &body(&packets[2]));
+        assert!(typed.ends_with("payload hello\ns \"x\"\ni 7\nf 1.25f\nb true\n"), "{typed}");
+    }
+
+    #[test]
+    fn datagrams_of_metlog_and_lines_of_mozlog_are_messages() {
+        let packets = packets(include_str!("../../tests/data/wire/metlog-py-0.10.0.hex.txt"));
+        let expected = format!(
+            "time {}\ntype counter\nfrom metapp vm\nseverity 6\npid 27679\nversion 0.8\npayload 2\n",
+            1_795_351_914_905_094_000 - NOW
+        );
+        let found = shown(Form::Payload, &packets[1]);
+        let (head, fields) = found.split_at(found.find("payload 2\n").unwrap() + 10);
+        assert_eq!(head, expected);
+        let mut fields: Vec<&str> = fields.lines().collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["name \"ctr\"", "rate 1.0f"]);
+        let lines = include_str!("../../tests/data/wire/mozlog-3.0.2.jsonl");
+        let found = shown(Form::Payload, lines.lines().next().unwrap().as_bytes());
+        assert!(found.contains("type routes.client.op\nfrom svc \nseverity 6\n"), "{found}");
+        assert!(found.contains("\na 1\n"), "{found}");
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        assert_eq!(
+            shown(Form::Message, b"\x0a\x05"),
+            "error: message is cut off or damaged at byte 1"
+        );
+        let check = |text: &str, expected: &str| {
+            assert_eq!(shown(Form::Json, text.as_bytes()), format!("error: {expected}"));
+        };
+        check("[]", "message is JSON and not an object");
+        check("{", "message is not JSON: EOF while parsing an object at line 1 column 1");
+        check(
+            "{\"pid\":\"x\"}",
+            "\"pid\" of the message is \"x\", expected a whole number of 32 bits",
+        );
+        check("{\"uuid\":\"x\"}", "\"uuid\" of the message is \"x\", expected base64 of 16 bytes");
+        check(
+            "{\"fields\":[{\"name\":\"n\",\"value_type\":2,\"value_integer\":[1.5]}]}",
+            "field \"n\" of the message has a value of another type than it says",
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! Wire formats that inputs, decoders, encoders and outputs share.
 
 pub mod access_log;
+pub mod json_fields;
+pub mod json_message;
 pub mod json_text;
 pub mod time;
 pub mod user_agent;

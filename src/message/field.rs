@@ -212,7 +212,13 @@ impl<'a> Iterator for Values<'a> {
     fn next(&mut self) -> Option<Value<'a>> {
         loop {
             if self.at < self.packed_until {
-                return self.one();
+                let value = self.one();
+                if self.at > self.packed_until {
+                    // The run ends within a number: nothing behind it can be trusted.
+                    self.at = self.bytes.len();
+                    return None;
+                }
+                return value;
             }
             self.packed_until = 0;
             if self.at >= self.bytes.len() {

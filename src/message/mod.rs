@@ -26,6 +26,9 @@ mod uuid;
 mod view;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::Answer;
 pub use batch::Batch;
 pub use batch::Marks;
