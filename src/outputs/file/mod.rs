@@ -38,6 +38,9 @@ use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 use crate::stdx::duration;
 
+/// Stands for the engine's own folder at the start of a path.
+const BASE_DIR: &str = "${base_dir}";
+
 /// Appends records to a file.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Settings")]
@@ -53,7 +56,8 @@ pub(super) struct FileOutput {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// The file. With `rotation_interval` a pattern of strftime, in local time.
+    /// The file; `${base_dir}/` leads to where the engine keeps its state. With `rotation_interval` a
+    /// pattern of strftime, in local time.
     path: String,
     /// The permissions of a new file, octal.
     #[serde(default = "file_permissions")]
@@ -217,6 +221,11 @@ impl FileOutput {
         let path = match &mut self.rotation {
             Some(rotation) => rotation.begin(),
             None => PathBuf::from(&self.settings.path),
+        };
+        let base_dir = self.cx.as_ref().map(|cx| &cx.engine.base_dir);
+        let path = match (path.strip_prefix(BASE_DIR), base_dir) {
+            (Ok(rest), Some(base_dir)) => base_dir.join(rest),
+            _ => path,
         };
         let place = Place {
             path,
