@@ -30,8 +30,8 @@ pub(super) enum Appender {
     Input,
     /// A filter; it uses the kept part too, and never waits for a reader.
     Filter,
-    /// The ticker or a note.
-    Engine,
+    /// As a filter, but never waits for the disk either.
+    Ticker,
 }
 
 impl Shared {
@@ -39,6 +39,7 @@ impl Shared {
         self.append(Body::Batch(batch), by).map_err(|refused| refused.0)
     }
 
+    #[allow(clippy::result_large_err, reason = "a batch goes back once in a while")]
     pub(super) fn append_or_give_back(&self, batch: Batch) -> Result<Position, (Error, Batch)> {
         self.append(Body::Batch(batch), Appender::Filter).map_err(|refused| match *refused {
             (error, Body::Batch(batch)) => (error, batch),
@@ -50,11 +51,11 @@ impl Shared {
         if note.subject.len() > Note::MAX_SUBJECT || note.body.len() > Note::MAX_BODY {
             return Err(Error::TooLarge { bytes: note.body.len(), largest: Note::MAX_BODY });
         }
-        self.append(Body::Note(note), Appender::Engine).map_err(|refused| refused.0)
+        self.append(Body::Note(note), Appender::Filter).map_err(|refused| refused.0)
     }
 
     pub(super) fn append_tick(&self) -> Result<Option<Position>, Error> {
-        match self.append(Body::Tick, Appender::Engine) {
+        match self.append(Body::Tick, Appender::Ticker) {
             Ok(position) => Ok(Some(position)),
             Err(refused) => match refused.0 {
                 Error::Full { .. } => Ok(None),
@@ -71,7 +72,8 @@ impl Shared {
 
     /// Appends `body`, or gives it back with the reason.
     fn append(&self, body: Body, by: Appender) -> Result<Position, Box<(Error, Body)>> {
-        let stored = layout::stored_bytes(&body);
+        let in_memory = self.limits.storage == StorageKind::Memory;
+        let stored = if in_memory { body.footprint() } else { layout::stored_bytes(&body) };
         let largest = self.largest_entry();
         if stored > largest as u64 {
             let bytes = usize::try_from(stored).unwrap_or(usize::MAX);
@@ -87,13 +89,17 @@ impl Shared {
         state.engine_time = state.engine_time.max(self.engine_time());
         let entry = Entry { position, time: state.time, engine_time: state.engine_time, body };
         note_sources(&mut state, &entry);
-        let footprint = entry.footprint() as u64;
+        let footprint = entry.body.footprint();
         state.tail.push(Held { entry: Arc::new(entry), stored, footprint });
         state.end = position;
         self.end.store(position.0, Ordering::Release);
         state.bytes += stored;
-        state.unwritten_bytes += stored;
-        state.unsynced_bytes += stored;
+        if in_memory {
+            self.readable.store(position.0, Ordering::Release);
+        } else {
+            state.unwritten_bytes += stored;
+            state.unsynced_bytes += stored;
+        }
         if says {
             state.last_said = position;
             state.unsynced_since.get_or_insert_with(Instant::now);
@@ -105,6 +111,10 @@ impl Shared {
     /// Wakes whom the entry just appended concerns, and gives up what is too old for the tail.
     fn follow_up(&self, mut state: MutexGuard<'_, State>, says: bool) {
         if self.limits.storage == StorageKind::Memory {
+            if state.writer_waits {
+                state.writer_waits = false;
+                self.work.notify_one();
+            }
             drop(state);
             self.wake_synced();
             return;
@@ -132,7 +142,7 @@ impl Shared {
     fn admit(&self, stored: u64, by: Appender) -> Result<MutexGuard<'_, State>, Error> {
         let budget = match by {
             Appender::Input => self.limits.max_bytes - self.limits.kept_bytes,
-            Appender::Filter | Appender::Engine => self.limits.max_bytes,
+            Appender::Filter | Appender::Ticker => self.limits.max_bytes,
         };
         let mut state = self.lock();
         let asked_in = state.rounds;
@@ -149,7 +159,7 @@ impl Shared {
                 return Err(full(&state));
             }
             // Only after somebody has looked for room is it known that there is none.
-            let is_refused = if has_room { by == Appender::Engine } else { by != Appender::Input };
+            let is_refused = if has_room { by == Appender::Ticker } else { by != Appender::Input };
             if is_refused && (has_room || state.rounds >= asked_in + 2) {
                 return Err(full(&state));
             }

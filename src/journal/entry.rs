@@ -54,17 +54,6 @@ impl Entry {
             Body::Tick | Body::Note(_) => None,
         }
     }
-
-    /// How many bytes of memory the entry takes, about.
-    #[must_use]
-    pub fn footprint(&self) -> usize {
-        size_of::<Entry>()
-            + match &self.body {
-                Body::Batch(batch) => batch.footprint(),
-                Body::Tick => 0,
-                Body::Note(note) => note.body.capacity(),
-            }
-    }
 }
 
 /// What an entry says.
@@ -76,6 +65,18 @@ pub enum Body {
     Tick,
     /// How a filter changed.
     Note(Note),
+}
+
+impl Body {
+    /// How many bytes of memory an entry with this body takes, about.
+    pub(super) fn footprint(&self) -> u64 {
+        let inside = match self {
+            Body::Batch(batch) => batch.footprint(),
+            Body::Tick => 0,
+            Body::Note(note) => note.body.capacity(),
+        };
+        (size_of::<Entry>() + inside) as u64
+    }
 }
 
 /// Something that makes a filter differ: a start, a new script, a message set aside.

@@ -17,10 +17,12 @@
 //! | `<number>.spare`, `<number>.new` | a file for the next segment; one that was not finished |
 //! | `snapshots/<number>.snapshots` | states of filters: [`snapshots`] |
 //! | `values/<number>.value` | small named values: [`values`] |
+//! | `memory` | of a journal in memory, what outlives it: [`memory`] |
 //!
 //! In reading order: what an entry is ([`Entry`], [`layout`], [`table`]), what the threads share
 //! ([`state`], [`readers`]), appending ([`append`]), writing ([`disk`], [`writer`]), what is given
-//! up ([`retention`]), reading ([`reader`], [`walk`]), opening ([`recovery`], [`scan`]).
+//! up ([`retention`]), reading ([`reader`], [`walk`]), opening ([`recovery`], [`scan`]), and reading
+//! beside an engine that runs ([`read_only`]).
 
 mod append;
 mod disk;
@@ -31,7 +33,9 @@ mod error;
 mod faults;
 mod files;
 mod layout;
+mod memory;
 mod open;
+mod read_only;
 mod reader;
 mod readers;
 mod recovery;
@@ -59,6 +63,8 @@ pub use entry::Entry;
 pub use entry::Note;
 pub use entry::Position;
 pub use error::Error;
+pub use read_only::ReadOnly;
+pub use read_only::open_read_only;
 pub use reader::Keeps;
 pub use reader::Lag;
 pub use reader::Missing;
@@ -140,6 +146,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Full`] when that part is gone too, [`Error::Closing`], [`Error::TooLarge`].
+    #[allow(clippy::result_large_err, reason = "a batch goes back once in a while")]
     pub fn append_injected(&self, batch: Batch) -> Result<Position, (Error, Batch)> {
         self.shared.append_or_give_back(batch)
     }

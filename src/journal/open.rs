@@ -18,7 +18,10 @@ use std::time::Instant;
 use super::Error;
 use super::Journal;
 use super::Keeper;
+use super::disk::Disk;
 use super::entry::Position;
+use super::memory;
+use super::memory::Memory;
 use super::reader::Keeps;
 use super::reader::Reader;
 use super::reader::ReaderOptions;
@@ -29,6 +32,7 @@ use super::recovery;
 use super::recovery::Recovery;
 use super::settings::Limits;
 use super::settings::Settings;
+use super::settings::StorageKind;
 use super::snapshots::Snapshot;
 use super::snapshots::Snapshots;
 use super::state::Shared;
@@ -53,21 +57,40 @@ pub(super) fn open(
     let lock = Lock::take(base_dir)?;
     fs::create_dir_all(&folder).map_err(|error| Error::io("make the journal's folder", error))?;
     let limits = Limits::of(settings, &folder);
-    let mut opened = recovery::open(&folder, &limits, &*clock)?;
+    let mut opened = match limits.storage {
+        StorageKind::Disk => recovery::open(&folder, &limits, &*clock)?,
+        StorageKind::Memory => memory::open(&folder)?,
+    };
     let remarks = &mut opened.recovery.remarks;
     let (id, end) = (opened.id, opened.state.end);
     let snapshots = Snapshots::open(folder.join("snapshots"), id, end, remarks)?;
     let values = Values::open(folder.join("values"), remarks)?;
     enter_snapshots(&mut opened.state, &snapshots, clock.wall());
     let shared = Arc::new(Shared::new(id, limits, clock, (snapshots, values), opened.state));
-    let writer = Writer::new(shared.clone(), opened.disk);
-    let writer = std::thread::Builder::new()
-        .name("journal".to_owned())
-        .spawn(move || writer.run())
-        .map_err(|error| Error::io("start the journal's thread", error))?;
+    let own = shared.clone();
+    let thread = std::thread::Builder::new().name("journal".to_owned());
+    let writer = match opened.storage {
+        Storage::Disk(disk) => thread.spawn(move || Writer::new(own, disk).run()),
+        Storage::Memory(memory) => thread.spawn(move || memory.run(&own)),
+    };
+    let writer = writer.map_err(|error| Error::io("start the journal's thread", error))?;
     let keeper = Keeper { writer: Some(writer), lock: Some(lock) };
     let journal = Journal { shared, keeper: Arc::new(Mutex::new(keeper)) };
     Ok((journal, opened.recovery))
+}
+
+/// A journal that has been opened for writing.
+pub(super) struct Opened {
+    pub(super) id: [u8; 16],
+    pub(super) storage: Storage,
+    pub(super) state: State,
+    pub(super) recovery: Recovery,
+}
+
+/// What the journal's thread works with.
+pub(super) enum Storage {
+    Disk(Disk),
+    Memory(Memory),
 }
 
 /// A snapshot may be newer than the cursor written down last.
@@ -153,7 +176,8 @@ pub(super) fn close(shared: &Shared, keeper: &Mutex<Keeper>) -> Result<(), Error
     let ended = writer.join();
     keeper.lock = None;
     let state = shared.lock();
-    if ended.is_err() || state.durable < state.end {
+    let is_kept = shared.limits.storage == StorageKind::Memory || state.durable == state.end;
+    if ended.is_err() || !is_kept || state.failure.is_some() {
         let reason = state.failure.clone().unwrap_or_else(|| "its thread has died".to_owned());
         return Err(Error::io("write the journal to its end", io::Error::other(reason)));
     }
@@ -207,7 +231,7 @@ impl Shared {
             let (reader, position) = (ahead.reader.clone(), ahead.position);
             return Err(Error::Ahead { reader, position, durable });
         }
-        let history = self.lock().segments.front().map_or(i64::MIN, |oldest| oldest.newest());
+        let history = self.lock().segments.front().map_or(i64::MIN, |oldest| oldest.begun);
         let mut store = self.snapshots();
         let written: Vec<&Snapshot> =
             snapshots.iter().filter(|snapshot| snapshot.state.is_some()).collect();

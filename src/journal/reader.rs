@@ -219,11 +219,12 @@ impl Reader {
             self.advance(next);
             return Where::Here(Next::Entry(entry));
         }
-        if let Some(segment) = segment_of(&state, next) {
+        let holding = segment_of(&state, next);
+        if let Some(segment) = holding.filter(|segment| segment.first <= limit) {
             return Where::On(segment);
         }
         // Positions between the last segment and the tail were never used.
-        let from = state.tail.first().map_or(state.end, Position::previous);
+        let from = state.tail.first().map_or(state.end, Position::previous).min(limit);
         drop(state);
         self.advance(from.max(next));
         Where::Again
@@ -231,6 +232,9 @@ impl Reader {
 
     /// What this reader cannot have any more, if it stands before it.
     fn missed(&mut self, state: &State) -> Option<Next> {
+        if self.at < state.started {
+            self.advance(state.started);
+        }
         let moved = self.place.moved();
         let (last, why) = if moved > self.at {
             (moved, Missing::Dropped)

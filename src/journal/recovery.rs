@@ -19,6 +19,8 @@ use super::disk::Disk;
 use super::disk::Start;
 use super::entry::Position;
 use super::layout::Kind;
+use super::open::Opened;
+use super::open::Storage;
 use super::readers::Tracked;
 use super::scan;
 use super::scan::Bounds;
@@ -36,7 +38,7 @@ use super::table::Problem;
 use crate::stdx::clock::Clock;
 
 /// How far positions jump after an end that was not clean; more than can be in memory unsynced.
-const JUMP: u64 = 1 << 24;
+pub(super) const JUMP: u64 = 1 << 24;
 
 /// What was found when a journal was opened; to be logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,14 +62,6 @@ pub struct Recovery {
     pub set_back: Vec<(String, Position, Position)>,
     /// What else a person should know, one sentence each.
     pub remarks: Vec<String>,
-}
-
-/// A journal that has been opened for writing.
-pub(super) struct Opened {
-    pub(super) id: [u8; 16],
-    pub(super) disk: Disk,
-    pub(super) state: State,
-    pub(super) recovery: Recovery,
 }
 
 /// A segment found in the folder.
@@ -141,7 +135,8 @@ impl Opening<'_> {
         self.recovery.oldest = state.oldest;
         self.recovery.end = scan.last;
         self.recovery.segments = state.segments.len();
-        Ok(Opened { id, disk, state, recovery: std::mem::take(&mut self.recovery) })
+        let recovery = std::mem::take(&mut self.recovery);
+        Ok(Opened { id, storage: Storage::Disk(disk), state, recovery })
     }
 
     /// What is known of every segment; those from the newest sound head on are read.
@@ -292,7 +287,7 @@ fn candidates(
             Err(Problem::Version(version)) => return Err(Error::Version { number, version }),
             Ok(_) | Err(Problem::Damaged) => {
                 let before = candidates.last().map(|candidate| &candidate.head);
-                let head = guess_head(&file, number, before).map_err(failed)?;
+                let head = segment::guess_head(&file, number, before).map_err(failed)?;
                 recovery.remarks.push(format!(
                     "the head of segment {number} is damaged; {}",
                     if head.is_some() { "its entries are read" } else { "it holds no entry" }
@@ -322,36 +317,6 @@ fn drop_void(folder: &Path, candidates: &mut Vec<Candidate>) {
     }
 }
 
-/// What the head of a segment must have said, by its first sound entry.
-fn guess_head(
-    file: &Arc<File>,
-    number: u64,
-    before: Option<&Head>,
-) -> std::io::Result<Option<Head>> {
-    let mut walk = super::walk::Walk::new(file.clone(), number, 0);
-    loop {
-        match walk.peek()? {
-            super::walk::Found::End => return Ok(None),
-            super::walk::Found::Hole(bytes) => walk.pass(bytes),
-            super::walk::Found::Record(header) if !header.kind.is_entry() => {
-                walk.pass(header.span());
-            }
-            super::walk::Found::Record(header) => {
-                return Ok(Some(Head {
-                    journal: before.map_or([0; 16], |before| before.journal),
-                    epoch: before.map_or(1, |before| before.epoch),
-                    segment: number,
-                    first: header.position,
-                    time: header.time,
-                    engine_time: header.engine_time,
-                    previous: Previous::default(),
-                    length: walk.at(),
-                }));
-            }
-        }
-    }
-}
-
 fn reopen(segment: &Segment) -> Result<File, Error> {
     OpenOptions::new()
         .read(true)
@@ -361,7 +326,7 @@ fn reopen(segment: &Segment) -> Result<File, Error> {
 }
 
 /// A random id.
-fn new_id() -> Result<[u8; 16], Error> {
+pub(super) fn new_id() -> Result<[u8; 16], Error> {
     let mut id = [0; 16];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut id))

@@ -16,9 +16,7 @@ impl Writer {
     pub(super) fn trim(&mut self) {
         let now = self.shared.clock.wall();
         let mut state = self.shared.lock();
-        self.shared.forget_retired(&mut state, now);
-        self.shared.hold_readers_to_their_limits(&mut state);
-        self.shared.decide_when_full(&mut state);
+        self.shared.look_for_room(&mut state, now);
         let mut gone = Vec::new();
         while let Some(oldest) = self.shared.expendable(&state, now) {
             state.bytes = state.bytes.saturating_sub(oldest.used());
@@ -26,9 +24,7 @@ impl Writer {
             state.oldest = state.segments.front().map_or(state.end.next(), |next| next.first);
             gone.push(oldest);
         }
-        self.shared.announce(&mut state);
         state.wants_room = false;
-        state.rounds += 1;
         drop(state);
         for segment in gone {
             if let Err(error) = self.disk.remove(&segment) {
@@ -61,6 +57,15 @@ impl Writer {
 }
 
 impl Shared {
+    /// Moves readers on that are to be moved, and says who holds the inputs.
+    pub(super) fn look_for_room(&self, state: &mut State, now: i64) {
+        self.forget_retired(state, now);
+        self.hold_readers_to_their_limits(state);
+        self.decide_when_full(state);
+        self.announce(state);
+        state.rounds += 1;
+    }
+
     /// The last position that is history: every reader that counts has passed it.
     pub(super) fn history_end(&self, state: &State) -> Position {
         let storage = self.limits.storage;
@@ -101,8 +106,8 @@ impl Shared {
             state.blocked = None;
             return;
         }
-        let oldest_last = state.segments.front().map_or(Position(0), |segment| segment.last());
-        if state.segments.len() > 1 && oldest_last <= self.history_end(state) {
+        let oldest_part = self.oldest_part(state);
+        if oldest_part.is_some_and(|last| last <= self.history_end(state)) {
             return;
         }
         let default = self.limits.full_action;
@@ -126,11 +131,57 @@ impl Shared {
                 state.must_shut_down = true;
             }
             FullAction::DropOldest => {
-                if state.segments.len() > 1 {
-                    drop_up_to(state, oldest_last, storage);
+                if let Some(last) = oldest_part {
+                    self.drop_up_to(state, last);
                 }
             }
         }
+    }
+
+    /// The last position of what is given up at once when room is needed.
+    fn oldest_part(&self, state: &State) -> Option<Position> {
+        match self.limits.storage {
+            StorageKind::Disk if state.segments.len() > 1 => {
+                state.segments.front().map(|oldest| oldest.last())
+            }
+            StorageKind::Disk => None,
+            StorageKind::Memory => {
+                let mut left = self.limits.max_bytes / 16;
+                let entries = state.tail.behind(Position(0)).take_while(|held| {
+                    let goes = left > 0;
+                    left = left.saturating_sub(held.stored);
+                    goes
+                });
+                entries.last().map(|held| held.entry.position)
+            }
+        }
+    }
+
+    /// Moves all readers that would need something up to `position` past it.
+    fn drop_up_to(&self, state: &mut State, position: Position) {
+        for index in 0..state.readers.tracked.len() {
+            let reader = &state.readers.tracked[index];
+            if reader.holds() && State::held_by(reader, self.limits.storage) < position {
+                self.drop_reader(state, index, position);
+            }
+        }
+    }
+
+    fn drop_reader(&self, state: &mut State, index: usize, position: Position) {
+        let position = position.min(self.settled());
+        let reader = &mut state.readers.tracked[index];
+        let from = reader.stored.max(reader.place.committed());
+        let missed = position.0.saturating_sub(from.0);
+        if missed > 0 {
+            reader.dropped += missed;
+            tracing::error!(reader = %reader.name, first = from.next().0, last = position.0,
+                "the journal is full; a reader loses its oldest entries");
+        }
+        reader.place.move_to(position);
+        reader.stored = reader.stored.max(position);
+        reader.snapshot = reader.snapshot.max(position);
+        state.readers.is_changed = true;
+        state.dropped_entries += missed;
     }
 
     /// A reader with a `max_buffer_size` of its own is moved on or waited for.
@@ -147,7 +198,7 @@ impl Shared {
             let action = reader.full_action.unwrap_or(default);
             if action == FullAction::DropOldest {
                 let target = position_with(state, limit);
-                drop_reader(state, index, target);
+                self.drop_reader(state, index, target);
             }
         }
     }
@@ -185,32 +236,6 @@ impl Shared {
     }
 }
 
-/// Moves all readers that would need something up to `position` past it.
-fn drop_up_to(state: &mut State, position: Position, storage: StorageKind) {
-    for index in 0..state.readers.tracked.len() {
-        let reader = &state.readers.tracked[index];
-        if reader.holds() && State::held_by(reader, storage) < position {
-            drop_reader(state, index, position);
-        }
-    }
-}
-
-fn drop_reader(state: &mut State, index: usize, position: Position) {
-    let position = position.min(state.durable);
-    let reader = &mut state.readers.tracked[index];
-    let from = reader.stored.max(reader.place.committed());
-    let missed = position.0.saturating_sub(from.0);
-    if missed > 0 {
-        reader.dropped += missed;
-        tracing::error!(reader = %reader.name, first = from.next().0, last = position.0,
-            "the journal is full; a reader loses its oldest entries");
-    }
-    reader.place.move_to(position);
-    reader.stored = reader.stored.max(position);
-    state.readers.is_changed = true;
-    state.dropped_entries += missed;
-}
-
 /// The first position from which on there are at most `bytes`, at the grain of a segment.
 fn position_with(state: &State, bytes: u64) -> Position {
     let mut left = state.unwritten_bytes;
@@ -220,5 +245,12 @@ fn position_with(state: &State, bytes: u64) -> Position {
             return segment.last();
         }
     }
-    Position(0)
+    let behind = state.tail.behind(Position(0)).filter(|_| state.segments.is_empty());
+    let mut over = state.bytes.saturating_sub(bytes);
+    let entries = behind.take_while(|held| {
+        let goes = over > 0;
+        over = over.saturating_sub(held.stored);
+        goes
+    });
+    entries.last().map_or(Position(0), |held| held.entry.position)
 }

@@ -192,9 +192,14 @@ impl Scanning<'_> {
         });
         let confirmed = self.holes.drain(..open.unwrap_or(self.holes.len()));
         let ends = until.map_or(Position(u64::MAX), Position::previous);
-        self.scan
-            .damages
-            .extend(confirmed.map(|hole| Damage { last: hole.last.min(ends), ..hole }));
+        for hole in confirmed {
+            let last = hole.last.min(ends);
+            if last < Position(u64::MAX) {
+                // Its position has been used, whatever was there.
+                self.scan.last = self.scan.last.max(last);
+            }
+            self.scan.damages.push(Damage { last, ..hole });
+        }
         let limit = self.holes.first().map_or(u64::MAX, |hole| hole.at);
         let counted = self.held_back.iter().take_while(|told| told.at < limit).count();
         for told in self.held_back.drain(..counted).collect::<Vec<_>>() {
@@ -207,7 +212,7 @@ impl Scanning<'_> {
         self.scan.used = told.at + header.span();
         self.scan.is_clean = header.kind == Kind::CleanEnd;
         if header.kind.is_entry() {
-            self.scan.last = header.position;
+            self.scan.last = self.scan.last.max(header.position);
             self.scan.places.push((header.position, told.at));
         }
         self.scan.time = header.time;

@@ -21,8 +21,11 @@ use nix::fcntl::fallocate;
 use super::entry::Position;
 use super::table::Cursor;
 use super::table::Head;
+use super::table::Previous;
 use super::table::Problem;
 use super::table::Sources;
+use super::walk::Found;
+use super::walk::Walk;
 use super::walk::read_at;
 
 const SUFFIX: &str = ".segment";
@@ -37,6 +40,8 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     /// Where the entries start.
     pub(super) data: u64,
+    /// When it was begun, wall clock, nanoseconds since the epoch.
+    pub(super) begun: i64,
     last: AtomicU64,
     used: AtomicU64,
     newest: AtomicI64,
@@ -51,6 +56,7 @@ impl Segment {
             first: head.first,
             path: path(folder, head.segment),
             data: head.length,
+            begun: head.time,
             last: AtomicU64::new(head.first.previous().0),
             used: AtomicU64::new(head.length),
             newest: AtomicI64::new(head.time),
@@ -179,5 +185,35 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
         // A file system that cannot reserve grows the file as it is written.
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => file.set_len(bytes),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What the head of a segment must have said, by its first sound entry.
+pub(super) fn guess_head(
+    file: &Arc<File>,
+    number: u64,
+    before: Option<&Head>,
+) -> io::Result<Option<Head>> {
+    let mut walk = Walk::new(file.clone(), number, 0);
+    loop {
+        match walk.peek()? {
+            Found::End => return Ok(None),
+            Found::Hole(bytes) => walk.pass(bytes),
+            Found::Record(header) if !header.kind.is_entry() => {
+                walk.pass(header.span());
+            }
+            Found::Record(header) => {
+                return Ok(Some(Head {
+                    journal: before.map_or([0; 16], |before| before.journal),
+                    epoch: before.map_or(1, |before| before.epoch),
+                    segment: number,
+                    first: header.position,
+                    time: header.time,
+                    engine_time: header.engine_time,
+                    previous: Previous::default(),
+                    length: walk.at(),
+                }));
+            }
+        }
     }
 }

@@ -121,6 +121,8 @@ pub(super) struct State {
     pub(super) sources: Sources,
     pub(super) readers: Readers,
     pub(super) segments: VecDeque<Arc<Segment>>,
+    /// What comes before was lost when the engine ended; a journal in memory only.
+    pub(super) started: Position,
     /// First position that may still be read.
     pub(super) oldest: Position,
     /// Bytes in use in all segments and what is still to be written to them.
@@ -170,6 +172,9 @@ impl State {
 
     /// About how many bytes come after the entry `position`.
     pub(super) fn bytes_after(&self, position: Position) -> u64 {
+        if self.segments.is_empty() {
+            return self.tail.behind(position).map(|held| held.stored).sum();
+        }
         let written: u64 =
             self.segments.iter().rev().map(|segment| segment.bytes_after(position)).sum();
         written + self.unwritten_bytes

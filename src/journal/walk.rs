@@ -53,6 +53,16 @@ impl Walk {
         self.limit = limit;
     }
 
+    /// The file it goes through.
+    pub(super) fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Forgets what has been read of the file, which may have been written since.
+    pub(super) fn forget(&mut self) {
+        self.buffer.clear();
+    }
+
     /// Where the next record starts.
     pub(super) fn at(&self) -> u64 {
         self.at

@@ -150,7 +150,9 @@ impl Writer {
             let (held, durable) = self.unwritten(until);
             let Some(first) = held.first() else { return Ok(()) };
             if self.disk.needs_segment(first.stored) {
-                self.sync_written()?;
+                if self.disk.active.is_some() {
+                    self.sync_written()?;
+                }
                 self.begin_segment(first)?;
             }
             #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The journal from outside: what is appended is read, whatever happens in between.
 
+mod faults;
 mod model;
 
 use std::path::Path;

@@ -94,7 +94,7 @@ struct World {
 
 fn options(index: usize) -> ReaderOptions {
     ReaderOptions {
-        start: reader::Start::Oldest,
+        start: Start::Oldest,
         keeps: if index < 2 { Keeps::Cursor } else { Keeps::Snapshot },
         reads: if index.is_multiple_of(2) { Reads::Durable } else { Reads::Appended },
         ..ReaderOptions::default()
