@@ -33,7 +33,7 @@ pub trait Output: Send {
     /// stop.
     ///
     /// # Errors
-    /// After a retry the held loads are sent again.
+    /// After a retry what was held comes again, in new loads.
     async fn flush(&mut self) -> Result<(), Failure> {
         Ok(())
     }
@@ -124,11 +124,6 @@ impl Load {
     /// Says that `records` more have been sent.
     pub fn advance(&mut self, records: usize) {
         self.first = (self.first + records).min(self.encoded.len());
-    }
-
-    /// Says that nothing has been sent.
-    pub fn restart(&mut self) {
-        self.first = 0;
     }
 
     /// The bytes of all records that have not been sent.

@@ -33,8 +33,8 @@ use crate::message::Uuids;
 use crate::plugin::Origin;
 use crate::stdx::clock::Clock;
 
-/// How many jobs may wait for one thread; a job is at most a chunk of bytes.
-const QUEUE: usize = 64;
+/// How many jobs may wait for one thread; a job is at most a chunk of 256 KiB.
+const QUEUE: usize = 8;
 
 /// Something a stream asks of its thread.
 pub(super) enum Work {

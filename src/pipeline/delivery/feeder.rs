@@ -43,6 +43,8 @@ pub(super) struct Feeder {
     /// The last entry that was put into the queue.
     queued: Position,
     committed: Position,
+    /// How often it has gone back.
+    round: u64,
     building: Encoded,
     /// About how large a load gets, so that its buffer is allocated once.
     usual: usize,
@@ -83,6 +85,7 @@ impl Feeder {
             read: position,
             queued: position,
             committed: position,
+            round: 0,
             building: Encoded::default(),
             usual: 0,
             reader,
@@ -109,9 +112,24 @@ impl Feeder {
         }
     }
 
+    /// Goes back to what is delivered, when what was sent behind that did not become certain: the
+    /// journal holds it, so nobody else has to.
+    fn go_back(&mut self) {
+        let round = self.shared.rounds.load(Ordering::Acquire);
+        if round != self.round {
+            self.round = round;
+            let delivered = Position(self.shared.delivered.load(Ordering::Acquire));
+            self.reader.seek(delivered);
+            self.read = delivered;
+            self.queued = delivered;
+            self.building = Encoded::default();
+        }
+    }
+
     /// Fills the queue as far as it goes; tells whether anything was read.
     pub(super) fn feed(&mut self, routing: &Routing) -> bool {
         self.commit();
+        self.go_back();
         let mut is_moving = false;
         while self.has_place() {
             let is_at_end = self.read_on(routing, &mut is_moving);
@@ -194,7 +212,7 @@ impl Feeder {
         }
         self.usual = self.usual.max(self.building.bytes.len() + self.building.bytes.len() / 8);
         let load = Load::new(std::mem::take(&mut self.building));
-        if self.parcels.try_send(Parcel { load, position: self.read }).is_ok() {
+        if self.parcels.try_send(Parcel { load, position: self.read, round: self.round }).is_ok() {
             self.queued = self.read;
         }
     }

@@ -58,10 +58,13 @@ pub(super) struct OutputPlan {
     pub(super) counters: Arc<OutputCounters>,
 }
 
-/// Loads on their way to an output, and the entry that is delivered with the last of their records.
+/// A load on its way to an output.
 struct Parcel {
     load: Load,
+    /// The entry that is delivered with the last of its records.
     position: Position,
+    /// How often the feeder had gone back when it made the load.
+    round: u64,
 }
 
 /// What thread and task of an output tell each other.
@@ -69,6 +72,8 @@ struct Parcel {
 struct Shared {
     /// All entries up to here are delivered.
     delivered: AtomicU64,
+    /// How often the feeder has to go back to there, because what was taken did not become certain.
+    rounds: AtomicU64,
     is_failing: AtomicBool,
     has_ended: AtomicBool,
 }
@@ -108,7 +113,7 @@ impl Deliveries {
         let builder = std::thread::Builder::new().name("delivery".into()).stack_size(8 << 20);
         let thread = builder.spawn(move || run(&rx, routing))?;
         let sleeper = thread.thread().clone();
-        journal.subscribe(Arc::new(move || sleeper.unpark()));
+        journal.subscribe_durable(Arc::new(move || sleeper.unpark()));
         let ended = Arc::new(Notify::new());
         Ok(Deliveries { journal, commands: tx, thread, running: Vec::new(), ended })
     }

@@ -1,6 +1,5 @@
 //! An output as a task: sends, waits and tries again.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,9 +19,6 @@ use crate::plugin::Output;
 use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 use crate::stdx::backoff::Backoff;
-
-/// Held loads are flushed when they reach so many bytes, whatever the interval.
-const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// See the module.
 pub(super) struct Task {
@@ -58,30 +54,12 @@ enum Turn {
     Stop,
 }
 
-/// Loads that are not delivered: first those that are taken but not certain, then those to send.
+/// What is not delivered: the load being sent, and how far those go that are taken but not certain.
 #[derive(Default)]
 struct Pending {
-    parcels: VecDeque<Parcel>,
-    /// How many at the front are taken.
-    held: usize,
-    held_bytes: usize,
-}
-
-impl Pending {
-    /// Has everything sent again that is not certain.
-    fn again(&mut self) {
-        for parcel in self.parcels.iter_mut().take(self.held) {
-            parcel.load.restart();
-        }
-        self.held = 0;
-        self.held_bytes = 0;
-    }
-
-    /// Takes away what has become certain; gives how far that is.
-    fn settle(&mut self) -> Option<u64> {
-        self.held_bytes = 0;
-        self.parcels.drain(..std::mem::take(&mut self.held)).next_back().map(|last| last.position.0)
-    }
+    current: Option<Parcel>,
+    held: Option<u64>,
+    round: u64,
 }
 
 impl Task {
@@ -107,7 +85,7 @@ impl Task {
                 }
                 Left::Failed(error) => error,
             };
-            pending.again();
+            self.go_back(&mut pending);
             let Some(wait) = backoff.next_wait() else {
                 self.end(&error.context("no retry is left"));
                 break;
@@ -169,13 +147,15 @@ impl Task {
                 biased;
                 () = self.reopening.notified() => Turn::Reopen,
                 parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
-                () = due(&mut flush), if pending.held > 0 => Turn::Flush,
+                () = due(&mut flush), if pending.held.is_some() => Turn::Flush,
                 () = due(&mut tick) => Turn::Tick,
                 () = self.stopping.cancelled() => Turn::Stop,
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
-                    pending.parcels.push_back(parcel);
+                    if parcel.round == pending.round {
+                        pending.current = Some(parcel);
+                    }
                     if let Some(left) = self.send(output, pending, backoff).await {
                         return left;
                     }
@@ -195,14 +175,24 @@ impl Task {
         }
     }
 
-    /// Sends all loads there are, and notes how far that delivers; a way out where it cannot.
+    /// Has the feeder go back, when loads were taken that will now not become certain.
+    fn go_back(&self, pending: &mut Pending) {
+        if pending.held.take().is_some() {
+            pending.current = None;
+            pending.round += 1;
+            self.shared.rounds.store(pending.round, Ordering::Release);
+            self.feeder.unpark();
+        }
+    }
+
+    /// Sends the load there is, and notes how far that delivers; a way out where it cannot.
     async fn send(
         &self,
         output: &mut dyn Output,
         pending: &mut Pending,
         backoff: &mut Backoff,
     ) -> Option<Left> {
-        while let Some(parcel) = pending.parcels.get_mut(pending.held) {
+        while let Some(parcel) = &mut pending.current {
             let load = &mut parcel.load;
             let unsent = load.records().len() as u64;
             let bytes = load.rest().len() as u64;
@@ -215,12 +205,9 @@ impl Task {
                     self.succeeded(backoff);
                     self.counters.sent.add(unsent);
                     self.counters.bytes.add(bytes);
-                    pending.held += 1;
-                    pending.held_bytes += parcel.load.encoded.bytes.len();
-                    let is_certain = sent == Sent::Done && pending.held == 1;
-                    if is_certain {
-                        self.delivered(pending.settle());
-                    } else if (sent == Sent::Done || pending.held_bytes >= MAX_HELD)
+                    pending.held = Some(parcel.position.0);
+                    pending.current = None;
+                    if sent == Sent::Done
                         && let Err(failure) = self.flush(output, pending).await
                     {
                         return Some(left(failure));
@@ -230,7 +217,7 @@ impl Task {
                     let (output, error) = (&*self.context.name, format!("{error:#}"));
                     tracing::warn!(output, error, "a record was refused and is passed over");
                     self.counters.rejected.add(1);
-                    parcel.load.advance(1);
+                    load.advance(1);
                 }
                 Err(failure) => return Some(left(failure)),
             }
@@ -240,7 +227,10 @@ impl Task {
 
     async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {
         output.flush().await?;
-        self.delivered(pending.settle());
+        if let Some(position) = pending.held.take() {
+            self.shared.delivered.store(position, Ordering::Release);
+            self.feeder.unpark();
+        }
         Ok(())
     }
 
@@ -251,13 +241,6 @@ impl Task {
         }
         self.shared.is_failing.store(false, Ordering::Release);
         self.counters.failing.set(0.0);
-    }
-
-    fn delivered(&self, position: Option<u64>) {
-        if let Some(position) = position {
-            self.shared.delivered.store(position, Ordering::Release);
-            self.feeder.unpark();
-        }
     }
 }
 
