@@ -10,9 +10,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use libtest_mimic::Trial;
-
-use crate::suite::test;
 use heka::catalog::CATALOG;
 use heka::config;
 use heka::config::Config;
@@ -21,6 +18,9 @@ use heka::config::Problem;
 use heka::config::Surroundings;
 use heka::pipeline::Plan;
 use heka::plugin::Kind;
+use libtest_mimic::Trial;
+
+use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
