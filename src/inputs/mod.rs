@@ -1,7 +1,9 @@
 //! Where messages come from.
 
 mod file_polling;
+mod http_listen;
 pub mod logstreamer;
+mod process;
 mod stat_accum;
 mod stdin;
 mod tcp;
@@ -10,7 +12,9 @@ mod testing;
 mod udp;
 
 use self::file_polling::FilePollingInput;
+use self::http_listen::HttpListenInput;
 use self::logstreamer::LogstreamerInput;
+use self::process::ProcessInput;
 use self::stat_accum::StatAccumInput;
 use self::stdin::StdinInput;
 use self::tcp::TcpInput;
@@ -21,7 +25,9 @@ use crate::plugin::Kind;
 /// The kinds of this family, one row each.
 pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<FilePollingInput>(),
+    Kind::input::<HttpListenInput>(),
     Kind::input::<LogstreamerInput>(),
+    Kind::input::<ProcessInput>(),
     Kind::input::<StatAccumInput>(),
     Kind::input::<StdinInput>(),
     Kind::input::<TcpInput>(),

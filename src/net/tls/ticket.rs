@@ -19,12 +19,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Deserializer;
 
+use crate::stdx::secret::Secret;
+
 /// How long a client may hold on to a ticket, in seconds.
 const LIFETIME: u32 = 12 * 60 * 60;
 
 /// The key of session tickets.
 #[derive(Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String")]
+#[schemars(with = "Secret")]
 pub struct TicketKey([u8; 32]);
 
 impl TicketKey {
@@ -53,7 +55,7 @@ impl fmt::Debug for TicketKey {
 
 impl<'de> Deserialize<'de> for TicketKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<TicketKey, D::Error> {
-        TicketKey::parse(&String::deserialize(from)?).ok_or_else(|| {
+        TicketKey::parse(Secret::deserialize(from)?.reveal()).ok_or_else(|| {
             serde::de::Error::custom("a session ticket key has 32 bytes, as 64 hexadecimal digits")
         })
     }

@@ -1,0 +1,529 @@
+//! An HTTP server that takes messages in.
+//!
+//! A request is answered with 200 when what its body held is in the journal and synced. Bodies may
+//! be compressed with gzip; all bodies together are held to a budget, and who finds no room in time
+//! is answered with 503, as is everyone while the engine stops.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::bail;
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+
+use crate::message::Value;
+use crate::net::Address;
+use crate::net::ListenOptions;
+use crate::net::Listener;
+use crate::net::Peer;
+use crate::net::StreamNet;
+use crate::net::Tls;
+use crate::net::http;
+use crate::plugin::Described;
+use crate::plugin::Input;
+use crate::plugin::InputContext;
+use crate::plugin::Origin;
+use crate::plugin::Stream;
+use crate::stdx::secret::Secret;
+use crate::stdx::size;
+
+/// How many bytes all bodies may take together, unless a single one may take more.
+const BUDGET: u32 = 64 << 20;
+/// How long a request waits for room, and how long its body may take.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
+/// How many parameters of a query become fields.
+const MAX_PARAMETERS: usize = 256;
+
+/// Serves HTTP: the body of a request goes through the splitter, and what it gives becomes messages
+/// of the type `heka.httpdata.request` with the fields `Protocol`, `UserAgent`, `ContentType`,
+/// `Path`, `Host` and `RemoteAddr` and one for every parameter of the query.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HttpListenInput {
+    /// Where to listen.
+    #[serde(default = "address")]
+    address: String,
+    /// Headers that answers carry.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// Headers of the request that become fields.
+    #[serde(default)]
+    request_headers: Vec<String>,
+    /// Who may send: everyone where it is left out, `Basic` asks for `username` and `password`,
+    /// `API` for `api_key` in the header `X-API-KEY`.
+    #[serde(default)]
+    auth_type: AuthType,
+    /// The user for `Basic`.
+    #[serde(default)]
+    username: String,
+    /// The password for `Basic`.
+    #[serde(default)]
+    password: Option<Secret>,
+    /// The key for `API`.
+    #[serde(default)]
+    api_key: Option<Secret>,
+    /// Whether TLS is spoken.
+    #[serde(default)]
+    use_tls: bool,
+    /// How TLS is spoken.
+    #[serde(default)]
+    tls: Tls,
+    /// The largest body, as sent and unpacked.
+    #[serde(default = "max_body_bytes", deserialize_with = "size::bytes")]
+    #[schemars(with = "size::Written")]
+    max_body_bytes: u64,
+    /// How many connections there are at most; further ones wait.
+    #[serde(default = "max_connections")]
+    max_connections: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+enum AuthType {
+    #[default]
+    #[serde(rename = "")]
+    None,
+    Basic,
+    #[serde(rename = "API")]
+    Api,
+}
+
+fn address() -> String {
+    "127.0.0.1:8325".to_owned()
+}
+
+fn max_body_bytes() -> u64 {
+    10 << 20
+}
+
+fn max_connections() -> usize {
+    1024
+}
+
+impl Described for HttpListenInput {
+    const NAME: &'static str = "HttpListenInput";
+    const ABOUT: &'static str = "Takes in the bodies of HTTP requests.";
+    const EXAMPLE: &'static str = "[HttpListenInput]\naddress = \"127.0.0.1:8325\"\n";
+}
+
+#[async_trait]
+impl Input for HttpListenInput {
+    async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
+        let address = Address::stream(StreamNet::Tcp, &self.address)?;
+        let options = ListenOptions {
+            keep_alive: None,
+            max_connections: self.max_connections,
+            tls: if self.use_tls { Some(self.tls.server()?) } else { None },
+        };
+        let desk = Arc::new(Desk::new(&self, &cx)?);
+        serve(Listener::bind(&address, options).await?, desk, cx).await
+    }
+}
+
+async fn serve(listener: Listener, desk: Arc<Desk>, cx: InputContext) -> anyhow::Result<()> {
+    let router = Router::new().fallback(answer).with_state(desk);
+    Ok(http::serve(listener, router, cx.stopping).await?)
+}
+
+/// What requests share.
+struct Desk {
+    cx: InputContext,
+    headers: HeaderMap,
+    request_headers: Vec<HeaderName>,
+    key: Option<Key>,
+    max_body: u32,
+    room: Arc<Semaphore>,
+    /// Streams that no request has at the moment; there are never more than connections.
+    streams: Mutex<Vec<Stream>>,
+}
+
+/// The header a request has to have.
+struct Key {
+    header: HeaderName,
+    value: Vec<u8>,
+    challenge: &'static str,
+}
+
+impl Desk {
+    fn new(settings: &HttpListenInput, cx: &InputContext) -> anyhow::Result<Desk> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let name = HeaderName::try_from(name).with_context(|| format!("header `{name}`"))?;
+            let value = HeaderValue::try_from(value).with_context(|| format!("header `{name}`"))?;
+            headers.append(name, value);
+        }
+        let mut request_headers = Vec::new();
+        for name in &settings.request_headers {
+            let name = HeaderName::try_from(name).with_context(|| format!("header `{name}`"))?;
+            request_headers.push(name);
+        }
+        let max_body = u32::try_from(settings.max_body_bytes).unwrap_or(u32::MAX / 4);
+        Ok(Desk {
+            cx: cx.clone(),
+            headers,
+            request_headers,
+            key: settings.key()?,
+            max_body,
+            // A compressed body is held packed and unpacked.
+            room: Arc::new(Semaphore::new(BUDGET.max(max_body.saturating_mul(2)) as usize)),
+            streams: Mutex::default(),
+        })
+    }
+}
+
+impl HttpListenInput {
+    fn key(&self) -> anyhow::Result<Option<Key>> {
+        let secret = |secret: &Option<Secret>| {
+            secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default()
+        };
+        Ok(match self.auth_type {
+            AuthType::None => None,
+            AuthType::Basic => {
+                let password = secret(&self.password);
+                if self.username.is_empty() || password.is_empty() {
+                    bail!("`auth_type` Basic needs `username` and `password`");
+                }
+                let value = BASE64.encode(format!("{}:{password}", self.username));
+                Some(Key {
+                    header: header::AUTHORIZATION,
+                    value: format!("Basic {value}").into_bytes(),
+                    challenge: "Basic realm=\"heka\", charset=\"UTF-8\"",
+                })
+            }
+            AuthType::Api => {
+                let value = secret(&self.api_key).into_bytes();
+                if value.is_empty() {
+                    bail!("`auth_type` API needs `api_key`");
+                }
+                let header = HeaderName::from_static("x-api-key");
+                Some(Key { header, value, challenge: "X-API-KEY" })
+            }
+        })
+    }
+}
+
+impl Key {
+    /// Tells whether a request has the key, in a time that does not depend on how much of it.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let Some(given) = headers.get(&self.header) else { return false };
+        let given = given.as_bytes();
+        let difference = given.iter().zip(&self.value).fold(0, |all, (a, b)| all | (a ^ b));
+        difference == 0 && given.len() == self.value.len()
+    }
+}
+
+/// Why a request is not taken.
+#[derive(Debug)]
+enum Refusal {
+    Unauthorized(&'static str),
+    TooLarge,
+    TooSlow,
+    Encoding,
+    Body(String),
+    Unavailable,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::Unauthorized(challenge) => {
+                let challenge = [(header::WWW_AUTHENTICATE, challenge)];
+                (StatusCode::UNAUTHORIZED, challenge, "unauthorized\n").into_response()
+            }
+            Refusal::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response()
+            }
+            Refusal::TooSlow => {
+                (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response()
+            }
+            Refusal::Encoding => {
+                let text = "only gzip is known as encoding\n";
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response()
+            }
+            Refusal::Body(reason) => {
+                (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response()
+            }
+            Refusal::Unavailable => {
+                let later = [(header::RETRY_AFTER, "1")];
+                (StatusCode::SERVICE_UNAVAILABLE, later, "try again later\n").into_response()
+            }
+        }
+    }
+}
+
+/// Answers a request.
+async fn answer(
+    State(desk): State<Arc<Desk>>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let mut response = match desk.take(&head, body, peer).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => {
+            tracing::debug!(input = &*desk.cx.name, %peer, ?refusal, "a request was refused");
+            refusal.into_response()
+        }
+    };
+    for (name, value) in &desk.headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+impl Desk {
+    /// Takes a request in; done when it is durable.
+    async fn take(&self, head: &Parts, body: Body, peer: Peer) -> Result<(), Refusal> {
+        if let Some(key) = &self.key
+            && !key.opens(&head.headers)
+        {
+            return Err(Refusal::Unauthorized(key.challenge));
+        }
+        if self.cx.stopping.is_cancelled() {
+            return Err(Refusal::Unavailable);
+        }
+        let (bytes, _room) = self.read(&head.headers, body).await?;
+        let origin = Arc::new(self.origin(head, peer));
+        self.deliver(bytes, origin).await.map_err(|error| {
+            let error = format!("{error:#}");
+            tracing::debug!(input = &*self.cx.name, error, "a request was not taken in");
+            Refusal::Unavailable
+        })
+    }
+
+    /// Reads a body, and holds room for it.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let is_packed = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+            None | Some(b"" | b"identity") => false,
+            Some(b"gzip" | b"x-gzip") => true,
+            Some(_) => return Err(Refusal::Encoding),
+        };
+        let length = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let length = match length.map(u32::try_from) {
+            None => self.max_body,
+            Some(Ok(length)) if length <= self.max_body => length,
+            Some(_) => return Err(Refusal::TooLarge),
+        };
+        let wanted = if is_packed { length.saturating_add(self.max_body) } else { length };
+        let room = Arc::clone(&self.room).acquire_many_owned(wanted);
+        let Ok(Ok(room)) = tokio::time::timeout(PATIENCE.0, room).await else {
+            return Err(Refusal::Unavailable);
+        };
+        let limit = self.max_body as usize;
+        let whole = axum::body::to_bytes(body, limit);
+        let bytes = match tokio::time::timeout(PATIENCE.1, whole).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(_)) => return Err(Refusal::TooLarge),
+            Err(_) => return Err(Refusal::TooSlow),
+        };
+        if !is_packed {
+            return Ok((bytes, room));
+        }
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, limit));
+        match unpacked.await {
+            Ok(unpacked) => Ok((unpacked?, room)),
+            Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+
+    async fn deliver(&self, bytes: Bytes, origin: Arc<Origin>) -> anyhow::Result<()> {
+        let free = self.streams.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut stream = match free {
+            Some(stream) => stream,
+            None => self.cx.stream(self.cx.origin(MESSAGE_TYPE), None).await?,
+        };
+        stream.whole(bytes, Some(origin)).await?;
+        stream.durable().await?;
+        // One that failed is not used again.
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        Ok(())
+    }
+
+    /// What the messages of a request say of where they come from.
+    fn origin(&self, head: &Parts, peer: Peer) -> Origin {
+        let mut origin = self.cx.origin(MESSAGE_TYPE);
+        origin.severity = Some(6);
+        origin.env_version = b"1".to_vec();
+        let mut push = |name: &str, value: &[u8]| origin.push(name, "", Value::String(value));
+        let header = |name| head.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+        push("Protocol", format!("{:?}", head.version).as_bytes());
+        push("UserAgent", header(header::USER_AGENT));
+        push("ContentType", header(header::CONTENT_TYPE));
+        push("Path", head.uri.path().as_bytes());
+        push("Host", header(header::HOST));
+        push("RemoteAddr", peer.host().as_bytes());
+        for name in &self.request_headers {
+            for value in head.headers.get_all(name) {
+                push(name.as_str(), value.as_bytes());
+            }
+        }
+        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+        for (name, value) in
+            query.map(|query| query.0).unwrap_or_default().iter().take(MAX_PARAMETERS)
+        {
+            push(name, value.as_bytes());
+        }
+        origin
+    }
+}
+
+const MESSAGE_TYPE: &str = "heka.httpdata.request";
+
+fn unpack(bytes: &[u8], limit: usize) -> Result<Bytes, Refusal> {
+    let mut unpacked = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(bytes).take(limit as u64 + 1);
+    if let Err(error) = decoder.read_to_end(&mut unpacked) {
+        return Err(Refusal::Body(format!("the body is not gzip: {error}")));
+    }
+    if unpacked.len() > limit {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(unpacked.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::inputs::testing::Desk as TestDesk;
+
+    struct Served {
+        desk: TestDesk,
+        url: String,
+        running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    }
+
+    async fn start(settings: &str) -> Served {
+        let input: HttpListenInput = toml::from_str(settings).unwrap();
+        let desk = TestDesk::new("http");
+        let cx = desk.context();
+        let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
+        let options = ListenOptions { keep_alive: None, max_connections: 8, tls: None };
+        let listener = Listener::bind(&address, options).await.unwrap();
+        let url = format!("http://{}", listener.local_address().unwrap());
+        let requests = Arc::new(Desk::new(&input, &cx).unwrap());
+        Served { desk, url, running: tokio::spawn(serve(listener, requests, cx)) }
+    }
+
+    fn client() -> reqwest::Client {
+        http::client(None, http::ClientOptions::default()).unwrap()
+    }
+
+    async fn check(
+        settings: &str,
+        request: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+        expected: (u16, &[&str]),
+    ) {
+        let served = start(settings).await;
+        let answer = request(client().post(&served.url)).send().await.unwrap();
+        let texts: Vec<_> = served.desk.delivered().into_iter().map(|one| one.text).collect();
+        assert_eq!(
+            (answer.status().as_u16(), &texts[..]),
+            (expected.0, &expected.1.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()[..])
+        );
+        served.desk.stopping.cancel();
+        served.running.await.unwrap().unwrap();
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn bodies_are_taken_packed_or_not_up_to_their_bound() {
+        check("", |request| request.body("one"), (200, &["one"])).await;
+        let packed = |text: &'static [u8]| {
+            move |request: reqwest::RequestBuilder| {
+                request.header("content-encoding", "gzip").body(gzip(text))
+            }
+        };
+        check("", packed(b"two"), (200, &["two"])).await;
+        let small = "max_body_bytes = 100";
+        check(small, |request| request.body("x".repeat(101)), (413, &[])).await;
+        check(small, packed(&[b'x'; 101]), (413, &[])).await;
+        check("", |request| request.header("content-encoding", "gzip").body("no"), (400, &[]))
+            .await;
+        check("", |request| request.header("content-encoding", "br").body("no"), (415, &[])).await;
+    }
+
+    #[tokio::test]
+    async fn who_has_no_key_is_refused_and_not_heard() {
+        let basic = "auth_type = 'Basic'\nusername = 'u'\npassword = 'p'";
+        check(basic, |request| request.body("x"), (401, &[])).await;
+        check(basic, |request| request.basic_auth("u", Some("wrong")).body("x"), (401, &[])).await;
+        check(basic, |request| request.basic_auth("u", Some("p")).body("x"), (200, &["x"])).await;
+        let api = "auth_type = 'API'\napi_key = 'k'";
+        check(api, |request| request.header("X-API-KEY", "kk").body("x"), (401, &[])).await;
+        check(api, |request| request.header("X-API-KEY", "k").body("x"), (200, &["x"])).await;
+    }
+
+    #[tokio::test]
+    async fn request_says_where_it_comes_from_and_answer_has_the_headers() {
+        let served = start("headers = { x-answer = 'yes' }\nrequest_headers = ['X-Trace']").await;
+        let request = client().post(format!("{}/path?a=1&b=two%20words", served.url));
+        let request = request.header("X-Trace", "t").header("user-agent", "agent").body("text");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.headers()["x-answer"], "yes");
+        let one = &served.desk.delivered()[0];
+        assert_eq!(one.origin.message_type, b"heka.httpdata.request");
+        assert_eq!((one.origin.severity, &one.origin.env_version[..]), (Some(6), &b"1"[..]));
+        let mut expected = Origin::default();
+        let host = served.url.trim_start_matches("http://");
+        for (name, value) in [
+            ("Protocol", "HTTP/1.1"),
+            ("UserAgent", "agent"),
+            ("ContentType", ""),
+            ("Path", "/path"),
+            ("Host", host),
+            ("RemoteAddr", "127.0.0.1"),
+            ("x-trace", "t"),
+            ("a", "1"),
+            ("b", "two words"),
+        ] {
+            expected.push(name, "", Value::String(value.as_bytes()));
+        }
+        assert_eq!(one.origin.fields(), expected.fields());
+        served.desk.stopping.cancel();
+        served.running.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn settings_without_a_key_are_refused() {
+        let desk = TestDesk::new("http");
+        for text in ["auth_type = 'Basic'\nusername = 'u'", "auth_type = 'API'"] {
+            let input: HttpListenInput = toml::from_str(text).unwrap();
+            assert!(Desk::new(&input, &desk.context()).is_err(), "{text}");
+        }
+    }
+}
