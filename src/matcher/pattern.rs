@@ -178,6 +178,8 @@ fn required(hir: &Hir) -> Option<Box<[Box<[u8]>]>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(source: &str, form: &str, text: &[u8], expected: bool) {
@@ -227,5 +229,36 @@ mod tests {
     fn memory_is_bounded() {
         assert!(Pattern::compile(r"\pL{5000}", &mut 8_000_000).is_err());
         assert!(Pattern::compile(r"\pL{5}x", &mut 100).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_says_what_the_regular_expression_says(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "a", "b", "abc", "cab", ".", ".*", "*", "+", "?", "|", "(", ")", "^", "$", "[ab]",
+                "[^a]+", "{2}", "\\b", "(?i)", "(?m)", "(?s)",
+            ]), 0..8),
+            texts in prop::collection::vec("[abc\nA]{0,8}", 1..8),
+        ) {
+            let source = parts.concat();
+            let Ok(pattern) = Pattern::compile(&source, &mut 8_000_000) else { return Ok(()) };
+            let regex = regex::bytes::Regex::new(&source).unwrap();
+            for text in &texts {
+                let text = text.as_bytes();
+                prop_assert_eq!(pattern.is_in(text), regex.is_match(text), "{} {:?}", source, text);
+                if let Matching::Regex { required: Some(literals), .. } = &pattern.matching {
+                    let has_one =
+                        literals.iter().any(|one| memchr::memmem::find(text, one).is_some());
+                    prop_assert!(has_one || !regex.is_match(text), "{} {:?}", source, literals);
+                }
+            }
+        }
+
+        #[test]
+        fn any_pattern_is_answered(source in r"[\[\](){}|*+?^$.\\a-cQEpPx,0-3\&~:é-]{0,24}") {
+            if let Err(error) = Pattern::compile(&source, &mut 8_000_000) {
+                prop_assert!(source.get(error.span.clone()).is_some(), "{:?}", error);
+            }
+        }
     }
 }
