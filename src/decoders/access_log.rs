@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::envelope;
+use super::envelope::Envelope;
 use crate::formats::access_log::AccessLog;
 use crate::formats::access_log::Dialect;
 use crate::formats::access_log::Line;
@@ -85,6 +86,7 @@ impl Decoder for AccessLogDecoder {
             message_type: self.message_type.clone(),
             payload_keep: self.payload_keep,
             line: Line::default(),
+            inner: envelope::Inner::default(),
         }))
     }
 }
@@ -94,17 +96,23 @@ struct Lines {
     message_type: Option<String>,
     payload_keep: bool,
     line: Line,
+    inner: envelope::Inner,
 }
 
 impl Decoding for Lines {
     fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()> {
+        let record = &envelope::text_of(record, &mut self.inner)?;
         let text = envelope::without_line_end(record.bytes);
         self.log.read(text, record.now, &mut self.line)?;
-        let message_type = self.message_type.as_deref();
-        let mut builder = envelope::begin(record, self.line.time(), message_type, out);
-        if self.payload_keep {
-            builder.payload(text);
+        let mut envelope = Envelope::of(record);
+        if let Some(time) = self.line.time() {
+            envelope.timestamp = time;
         }
+        if let Some(message_type) = &self.message_type {
+            envelope.message_type = message_type.as_bytes();
+        }
+        envelope.payload = self.payload_keep.then_some(text);
+        let mut builder = envelope.begin(out);
         self.log.write_fields(text, &mut self.line, &mut builder);
         builder.encoded_fields(record.origin.fields());
         builder.finish()?;

@@ -245,3 +245,292 @@ mod protobuf {
         );
     }
 }
+
+mod payload_regex {
+    use super::*;
+
+    const SECTION: &str = "\
+[PayloadRegexDecoder]
+match_regex = '^(?P<Timestamp>\\S+ \\S+) (?P<Severity>\\w+) \\[(?P<Thread>\\d+)\\] (?P<Rest>.*)'
+timestamp_layout = \"2006-01-02 15:04:05.000\"
+timestamp_location = \"Europe/Berlin\"
+[PayloadRegexDecoder.severity_map]
+WARN = 4
+[PayloadRegexDecoder.message_fields]
+Type = \"app.%Severity%\"
+Payload = \"%Rest%\"
+Pid = \"%Thread%\"
+\"Thread|count\" = \"%Thread% of 100%\"
+";
+
+    fn check_in(settings: &str, payload: &str, expected: &str) {
+        check(
+            &format!("[PayloadRegexDecoder]\n{settings}"),
+            "PayloadRegexDecoder",
+            payload,
+            expected,
+        );
+    }
+
+    #[test]
+    fn groups_become_header_and_fields() {
+        check(
+            SECTION,
+            "PayloadRegexDecoder",
+            "2026-11-22 16:33:20.500 WARN [17] it is late",
+            "time 500000000\ntype app.WARN\nfrom logger host\nseverity 4\npid 17\n\
+             payload it is late\nextra 1\nThread[count] \"17 of 100%\"\n",
+        );
+    }
+
+    #[test]
+    fn times_are_read_as_the_layout_says() {
+        let check_time = |layout: &str, text: &str, expected: &str| {
+            let settings =
+                format!("match_regex = '(?P<Timestamp>.*)'\ntimestamp_layout = '{layout}'");
+            let expected = if expected.starts_with("error") {
+                format!("{expected}\n")
+            } else {
+                format!("time {expected}\ntype input\nfrom logger host\npayload {text}\nextra 1\n")
+            };
+            check_in(&settings, text, &expected);
+        };
+        check_time("Epoch", "1795361601", "1000000000");
+        check_time("Epoch", "1795361600.25", "250000000");
+        check_time("EpochMilli", "1795361600001", "1000000");
+        check_time("EpochMicro", "1795361600000001", "1000");
+        check_time("EpochNano", "1795361600000000001", "1");
+        check_time("%d.%m.%Y %T", "22.11.2026 15:33:21", "1000000000");
+        check_time("2006", "Sun Nov 22 15:33:21 2026", "1000000000");
+        check_time("", "2026-11-22T15:33:20Z", "0");
+        check_time("2006", "soon", "error: time \"soon\" is not written as \"2006\"");
+    }
+
+    #[test]
+    fn record_that_does_not_match_is_an_error_told_or_not() {
+        check_in("match_regex = '(?P<A>a)'", "xyz", "error: match_regex does not match \"xyz\"\n");
+        let sections = "[PayloadRegexDecoder]\nmatch_regex = '(?P<A>a)'\nlog_errors = false\n";
+        let mut decoding = start(sections, "PayloadRegexDecoder").unwrap();
+        let error = decode(&mut *decoding, Form::Payload, b"xyz").unwrap_err();
+        assert!(error.is::<crate::plugin::Quiet>());
+    }
+
+    #[test]
+    fn mistakes_are_told_at_start() {
+        let refused = |settings: &str, expected: &str| {
+            let section = format!("[PayloadRegexDecoder]\n{settings}");
+            check_refused(&section, "PayloadRegexDecoder", expected);
+        };
+        refused("match_regex = '('", "cannot use `match_regex`");
+        refused("match_regex = '(a)'", "no named group");
+        refused("match_regex = '(?P<A>a)'\ntimestamp_location = 'Mars'", "\"Mars\" is no zone");
+        refused("match_regex = '(?P<A>a)'\nmessage_fields = { B = '%B%' }", "%B%");
+        refused("match_regex = '(?P<A>a)'\ntimestamp_layout = '%Q'", "%Q at column 1");
+    }
+
+    #[test]
+    fn words_that_are_no_number_are_errors() {
+        let settings = "match_regex = '(?P<A>.*)'\nmessage_fields = { Severity = '%A%' }";
+        check_in(settings, "high", "error: \"high\" is not a severity\n");
+        check_in(
+            settings,
+            "3",
+            "time 0\ntype input\nfrom logger host\nseverity 3\npayload 3\nextra 1\n",
+        );
+    }
+}
+
+mod scribble {
+    use super::*;
+
+    const SECTION: &str = "[ScribbleDecoder.message_fields]\nType = \"t\"\nSeverity = \"2\"\n\"a|count\" = \"%x% 1\"\n";
+
+    #[test]
+    fn fixed_texts_are_set() {
+        check(
+            SECTION,
+            "ScribbleDecoder",
+            "text",
+            "time 0\ntype t\nfrom logger host\nseverity 2\npayload text\nextra 1\na[count] \"%x% 1\"\n",
+        );
+        check(
+            "[ScribbleDecoder]\n",
+            "ScribbleDecoder",
+            "",
+            "time 0\ntype input\nfrom logger host\npayload \nextra 1\n",
+        );
+    }
+
+    #[test]
+    fn message_keeps_what_is_not_set() {
+        let mut batch = Batch::new();
+        let mut builder = batch.begin();
+        builder
+            .uuid(&[3; 16])
+            .timestamp(NOW + 5)
+            .message_type(b"old")
+            .pid(9)
+            .string("f", "u", b"v");
+        builder.finish().unwrap();
+        let mut decoding = start(SECTION, "ScribbleDecoder").unwrap();
+        let found = decode(&mut *decoding, Form::Message, batch.message(0).bytes()).unwrap();
+        assert_eq!(found.message(0).uuid(), [3; 16]);
+        let expected =
+            "time 5\ntype t\nfrom  \nseverity 2\npid 9\npayload \nf[u] \"v\"\na[count] \"%x% 1\"\n";
+        assert_eq!(show(&found.message(0)), expected);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_told_at_start() {
+        check_refused(
+            "[ScribbleDecoder.message_fields]\nPid = \"x\"\n",
+            "ScribbleDecoder",
+            "\"x\" is not a process id",
+        );
+        check_refused(
+            "[ScribbleDecoder.message_fields]\nTimestamp = \"1\"\n",
+            "ScribbleDecoder",
+            "Timestamp",
+        );
+    }
+}
+
+mod multi {
+    use super::*;
+
+    fn sections(strategy: &str) -> String {
+        format!(
+            "[m]\ntype = \"MultiDecoder\"\nsubs = [\"a\", \"b\", \"s\"]\ncascade_strategy = \"{strategy}\"\n\
+             [a]\ntype = \"PayloadRegexDecoder\"\nmatch_regex = '^(?P<A>\\d+)'\nmessage_fields = {{ a = '%A%' }}\n\
+             [b]\ntype = \"PayloadRegexDecoder\"\nmatch_regex = '(?P<B>[x-z]+)$'\nmessage_fields = {{ b = '%B%' }}\n\
+             [s]\ntype = \"ScribbleDecoder\"\nmessage_fields = {{ Type = 's' }}\n"
+        )
+    }
+
+    #[test]
+    fn first_that_can_decode_wins() {
+        let sections = sections("first-wins");
+        let head = "time 0\ntype input\nfrom logger host\n";
+        check(&sections, "m", "1x", &format!("{head}payload 1x\nextra 1\na \"1\"\n"));
+        check(&sections, "m", "x", &format!("{head}payload x\nextra 1\nb \"x\"\n"));
+    }
+
+    #[test]
+    fn all_go_on_with_what_was_made_before() {
+        let sections = sections("all");
+        let head = "time 0\ntype s\nfrom logger host\n";
+        check(&sections, "m", "1x", &format!("{head}payload 1x\nextra 1\na \"1\"\nb \"x\"\n"));
+        check(&sections, "m", "x", &format!("{head}payload x\nextra 1\nb \"x\"\n"));
+        check(&sections, "m", "-", &format!("{head}payload -\nextra 1\n"));
+    }
+
+    #[test]
+    fn it_fails_only_where_all_fail() {
+        check(
+            "[m]\ntype = \"MultiDecoder\"\nsubs = [\"JsonDecoder\", \"ProtobufDecoder\"]\n[JsonDecoder]\n[ProtobufDecoder]\n",
+            "m",
+            "\n",
+            "error: all subdecoders failed: JsonDecoder: record is no JSON object: EOF while parsing a \
+             value at line 2 column 0; ProtobufDecoder: message is cut off or damaged at byte 1\n",
+        );
+        check_refused("[MultiDecoder]\nsubs = []\n", "MultiDecoder", "names no decoder");
+    }
+}
+
+mod json {
+    use super::*;
+
+    fn check_in(settings: &str, text: &str, expected: &str) {
+        check(&format!("[JsonDecoder]\n{settings}"), "JsonDecoder", text, expected);
+    }
+
+    const HEAD: &str = "time 0\ntype json\nfrom logger host\n";
+
+    fn check_fields(settings: &str, text: &str, expected: &str) {
+        check_in(settings, text, &format!("{HEAD}{expected}extra 1\n"));
+    }
+
+    #[test]
+    fn members_become_fields() {
+        check_fields(
+            "",
+            r#"{"s":"text \u00e9","i":-3,"big":9223372036854775807,"d":1.0,"b":true,"n":null,"":0}"#,
+            "s \"text é\"\ni -3\nbig 9223372036854775807\nd 1.0f\nb true\n 0\n",
+        );
+        check_fields("", "{\"u\":18446744073709551615}\n", "u 1.8446744073709552e19f\n");
+        check_fields("payload_keep = true", "{}", "payload {}\n");
+    }
+
+    #[test]
+    fn objects_are_flattened_and_arrays_of_one_type_kept() {
+        let text = r#"{"a":{"b":{"c":1}},"l":[1,2],"f":[1,2.5],"m":[1,"x",{"y":2}],"e":[],"z":[null,"q"]}"#;
+        check_fields("", text, "a.b.c 1\nl 1 2\nf 1.0f 2.5f\nm.1 1\nm.2 \"x\"\nm.3.y 2\nz \"q\"\n");
+        check_fields("separator = '_'", r#"{"a":{"b":1}}"#, "a_b 1\n");
+        check_fields(
+            "maximum_depth = 1",
+            r#"{"a":{"b":[1]},"l":[1],"m":[[1]]}"#,
+            "a \"{\\\"b\\\":[1]}\"\nl 1\nm \"[[1]]\"\n",
+        );
+        check_fields("maximum_depth = 2", r#"{"a":{"b":{"c":1}}}"#, "a.b \"{\\\"c\\\":1}\"\n");
+    }
+
+    #[test]
+    fn mapped_members_become_the_header() {
+        let settings = "map_fields = true\nPayload = 'p'\nType = 't'\nLogger = 'l'\nHostname = 'h'\n\
+                        Severity = 's'\nPid = 'i'\nEnvVersion = 'e'\nTimestamp = 'ts'\nUuid = 'u'";
+        let text = r#"{"p":"text","t":"kind","l":"log","h":"box","s":"3","i":7,"e":2,"rest":1,
+                       "ts":"2026-11-22T15:33:21Z","u":"00000000-0000-4000-8000-000000000001"}"#;
+        let header = "time 1000000000\ntype kind\nfrom log box\nseverity 3\npid 7\nversion 2\n";
+        check_in(settings, text, &format!("{header}payload text\nrest 1\nextra 1\n"));
+        // What a header field cannot be stays a field.
+        check_fields(settings, r#"{"s":"high","t":true,"ts":null}"#, "s \"high\"\nt true\n");
+    }
+
+    #[test]
+    fn nothing_is_mapped_unless_asked() {
+        check_fields("Payload = 'p'", r#"{"p":"text"}"#, "p \"text\"\n");
+    }
+
+    #[test]
+    fn times_are_read_as_the_format_says() {
+        let check_time = |format: &str, value: &str, expected: &str| {
+            let format = match format {
+                "" => String::new(),
+                format => format!("timestamp_format = '{format}'"),
+            };
+            let settings = format!("map_fields = true\nTimestamp = 't'\n{format}");
+            let rest = if expected.starts_with("error") {
+                ""
+            } else {
+                "\ntype json\nfrom logger host\nextra 1"
+            };
+            check_in(&settings, &format!("{{\"t\":{value}}}"), &format!("{expected}{rest}\n"));
+        };
+        check_time("", "1795361600000000007", "time 7");
+        check_time("%s", "1795361601", "time 1000000000");
+        check_time("Epoch", "1795361600.5", "time 500000000");
+        check_time("%d/%b/%Y:%H:%M:%S %z", "\"22/Nov/2026:15:33:21 +0000\"", "time 1000000000");
+        check_time("%d/%b/%Y", "\"now\"", "error: time \"now\" is not written as \"%d/%b/%Y\"");
+        check_time("", "\"now\"", "error: time \"now\" is not RFC 3339");
+    }
+
+    #[test]
+    fn text_that_is_no_object_is_an_error() {
+        let check_error = |text: &str, expected: &str| {
+            check_in("", text, &format!("error: record is no JSON object: {expected}\n"));
+        };
+        check_error("[1]", "invalid type: sequence, expected an object at line 1 column 1");
+        check_error("{\"a\":}", "expected value at line 1 column 6");
+        check_error("{} x", "trailing characters at line 1 column 4");
+        let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
+        check_error(&deep, "recursion limit exceeded at line 1 column 636");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "[\\[\\]{}\",:0-9a-z.\\\\-]{0,60}") {
+            let mut decoding = start("[JsonDecoder]\nmaximum_depth = 2\n", "JsonDecoder").unwrap();
+            let _ = decode(&mut *decoding, Form::Payload, text.as_bytes());
+        }
+    }
+}

@@ -123,13 +123,13 @@ impl Flattener {
     }
 
     fn json(&mut self, value: &Json, depth: usize) {
-        if depth >= self.maximum_depth && (value.is_object() || value.is_array()) {
-            return self.put(Scalar::Text(&value.to_string()));
-        }
         match value {
             Json::Null => {}
             Json::Array(values) if self.is_uniform(values) => {
                 self.values.put_field(&mut self.fields, self.path.as_bytes(), b"");
+            }
+            Json::Array(_) | Json::Object(_) if depth >= self.maximum_depth => {
+                self.put(Scalar::Text(&value.to_string()));
             }
             Json::Array(_) | Json::Object(_) => self.members(value, depth),
             value => {

@@ -12,6 +12,7 @@
 //! - [`Source`], [`SourcePosition`]: what a position belongs to, and the position;
 //! - [`frame`]: Heka's stream framing, as every message in a batch has it;
 //! - [`sign`]: signatures of framed messages;
+//! - [`template`]: text with places that a message fills;
 //! - [`Uuids`]: random names for messages.
 
 mod batch;
@@ -22,6 +23,7 @@ pub mod frame;
 mod header;
 pub mod sign;
 mod source;
+pub mod template;
 mod uuid;
 mod view;
 mod wire;

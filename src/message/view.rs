@@ -6,6 +6,7 @@ use super::field::Value;
 use super::field::name_of;
 use super::header;
 use super::header::Header;
+use super::wire;
 
 /// A message, read in place.
 ///
@@ -148,6 +149,14 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         Fields::starting(self.bytes, self.header.fields as usize)
+    }
+
+    /// Appends the dynamic fields to `out`, encoded, each with its tag and length.
+    pub fn put_fields(&self, out: &mut Vec<u8>) {
+        let mut fields = self.fields();
+        while let Some(encoded) = fields.next_encoded() {
+            wire::put_delimited(out, 0x52, encoded);
+        }
     }
 
     /// The field called `name` that comes as number `index` of that name, counted from zero.

@@ -44,3 +44,8 @@ pub trait Decoding {
     /// When the record cannot be decoded; the text says why and is kept to 500 bytes.
     fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()>;
 }
+
+/// An error that is counted and not logged: the decoder was told to keep quiet about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Quiet(pub String);

@@ -32,6 +32,7 @@ pub use catalog::Kind;
 pub use decoder::Decoder;
 pub use decoder::DecoderContext;
 pub use decoder::Decoding;
+pub use decoder::Quiet;
 pub use encoder::Encoded;
 pub use encoder::Encoder;
 pub use encoder::EncoderContext;

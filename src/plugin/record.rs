@@ -36,6 +36,23 @@ impl Origin {
         values.put_field(&mut self.fields, name.as_bytes(), representation.as_bytes());
     }
 
+    /// Makes it what `message` says of itself, but for name, time and payload: a decoder that goes on
+    /// where another ended finds it there.
+    pub fn copy_from(&mut self, message: &Message<'_>) {
+        fn copy(to: &mut Vec<u8>, from: &[u8]) {
+            to.clear();
+            to.extend_from_slice(from);
+        }
+        copy(&mut self.message_type, message.message_type());
+        copy(&mut self.logger, message.logger());
+        copy(&mut self.hostname, message.hostname());
+        copy(&mut self.env_version, message.env_version());
+        self.severity = message.has_severity().then(|| message.severity());
+        self.pid = message.has_pid().then(|| message.pid());
+        self.fields.clear();
+        message.put_fields(&mut self.fields);
+    }
+
     /// The fields that every message of the stream gets, encoded, each with tag and length.
     pub fn fields(&self) -> &[u8] {
         &self.fields

@@ -10,6 +10,7 @@ use crate::message::Value;
 use crate::plugin::Cut;
 use crate::plugin::Form;
 use crate::plugin::Origin;
+use crate::plugin::Quiet;
 use crate::plugin::Record;
 
 /// How much is first added to the beginning of a record that was left over, to find its end.
@@ -206,7 +207,7 @@ impl Feed<'_> {
     fn undecodable(&mut self, stream: &Stream, record: &Record<'_>, error: &anyhow::Error) {
         let mut text = format!("{error:#}");
         text.truncate(text.floor_char_boundary(MAX_ERROR));
-        if stream.plan.failures.log {
+        if stream.plan.failures.log && !error.is::<Quiet>() {
             tracing::warn!(
                 input = &*stream.plan.input,
                 decoder = stream.plan.decoder.as_deref().unwrap_or_default(),

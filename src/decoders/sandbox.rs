@@ -1,0 +1,150 @@
+//! `SandboxDecoder`: a Lua script makes messages of records.
+
+use anyhow::Context;
+use anyhow::anyhow;
+use anyhow::bail;
+use chrono_tz::Tz;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::formats::time;
+use crate::message::Batch;
+use crate::message::Draft;
+use crate::plugin::Decoder;
+use crate::plugin::DecoderContext;
+use crate::plugin::Decoding;
+use crate::plugin::Described;
+use crate::plugin::Engine;
+use crate::plugin::Record;
+use crate::sandbox::ConfigValue;
+use crate::sandbox::Role;
+use crate::sandbox::Sandbox;
+use crate::sandbox::Settings;
+use crate::sandbox::Spec;
+use crate::sandbox::Stop;
+use crate::sandbox::Trouble;
+
+/// Makes messages of records with a Lua script, under limits.
+///
+/// `tz` in `config` is the zone of the times that the script sets, as `Europe/Berlin`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct SandboxDecoder(Settings);
+
+impl Described for SandboxDecoder {
+    const NAME: &'static str = "SandboxDecoder";
+    const ABOUT: &'static str = "Makes messages of records with a Lua script.";
+    const EXAMPLE: &'static str =
+        "[SandboxDecoder]\nfilename = \"lua_decoders/linux_loadavg.lua\"\n";
+}
+
+impl Decoder for SandboxDecoder {
+    fn start(&self, cx: &DecoderContext<'_>) -> anyhow::Result<Box<dyn Decoding>> {
+        let mut spec = self.0.spec(cx.name, Role::Decoder, &cx.engine.share_dir)?;
+        spec.hostname = cx.engine.hostname.to_string();
+        spec.pid = cx.engine.pid;
+        spec.limits.max_message_loops = cx.engine.max_message_loops;
+        let zone = match spec.config.get("tz") {
+            None => Tz::UTC,
+            Some(ConfigValue::String(name)) => {
+                name.parse().map_err(|_| anyhow!("`tz` of config: {name:?} is no zone"))?
+            }
+            Some(_) => bail!("`tz` of config is not the name of a zone"),
+        };
+        Ok(Box::new(Script {
+            sandbox: Sandbox::load(&spec).context("cannot load the script")?,
+            spec,
+            zone,
+            draft: Draft::default(),
+            more: Batch::new(),
+            ended: None,
+        }))
+    }
+
+    fn files(&self, engine: &Engine) -> Vec<std::path::PathBuf> {
+        self.0.files(&engine.share_dir)
+    }
+}
+
+struct Script {
+    spec: Spec,
+    sandbox: Sandbox,
+    zone: Tz,
+    draft: Draft,
+    /// What the script injects behind its first message.
+    more: Batch,
+    /// Why the script has ended itself.
+    ended: Option<String>,
+}
+
+impl Decoding for Script {
+    fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()> {
+        if let Some(reason) = &self.ended {
+            bail!("the script has ended itself: {reason}");
+        }
+        record.draft(&mut self.draft)?;
+        let before = self.draft.timestamp;
+        self.more.truncate(0);
+        match self.sandbox.decode(&mut self.draft, &mut self.more) {
+            Ok(()) => {}
+            Err(Trouble::Failed(failure)) => bail!(told(failure.status, &failure.message)),
+            Err(Trouble::Stopped(stop)) => return Err(self.stopped(stop)),
+        }
+        self.draft.marks = record.marks;
+        self.shift(before);
+        self.draft.write(out)?;
+        for index in 0..self.more.len() {
+            let message = self.more.message(index);
+            if self.zone == Tz::UTC {
+                out.push_located(message.bytes(), *message.header(), record.marks)?;
+            } else {
+                self.draft.copy_from(&message);
+                self.draft.marks = record.marks;
+                self.shift(before);
+                self.draft.write(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Script {
+    /// Moves a time that the script has set from its zone to that of Greenwich.
+    fn shift(&mut self, before: Option<i64>) {
+        if self.zone != Tz::UTC
+            && self.draft.timestamp != before
+            && let Some(local) = self.draft.timestamp
+        {
+            self.draft.timestamp = Some(time::from_zone(local, self.zone).unwrap_or(local));
+        }
+    }
+
+    /// What a call that was stopped means for the record and those behind it. A call that met a
+    /// limit may have left the state half changed, so that the script starts anew.
+    fn stopped(&mut self, stop: Stop) -> anyhow::Error {
+        match stop {
+            Stop::Limit { message, .. } => match Sandbox::load(&self.spec) {
+                Ok(fresh) => {
+                    self.sandbox = fresh;
+                    anyhow!("{message}; the script starts anew")
+                }
+                Err(error) => {
+                    self.ended = Some(error.to_string());
+                    anyhow!("{message}; the script does not start again: {error}")
+                }
+            },
+            Stop::Terminated { reason, .. } => {
+                self.ended = Some(reason.clone());
+                anyhow!("the script has ended itself: {reason}")
+            }
+        }
+    }
+}
+
+fn told(status: Option<i64>, message: &str) -> String {
+    match status {
+        Some(status) if message.is_empty() => format!("the script returned {status}"),
+        Some(status) => format!("the script returned {status}: {message}"),
+        None => message.to_owned(),
+    }
+}
