@@ -25,7 +25,9 @@ mod status;
 mod stopping;
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use tokio::sync::Notify;
@@ -86,6 +88,8 @@ pub struct Pipeline {
     ticking: tokio::task::JoinHandle<()>,
     filter_counters: hashbrown::HashMap<Arc<str>, Arc<FilterCounters>>,
     output_counters: hashbrown::HashMap<Arc<str>, Arc<OutputCounters>>,
+    /// How many messages the inputs had given when that last changed, and when it did.
+    heard: Mutex<(u64, Instant)>,
     /// What each running filter is made of.
     versions: hashbrown::HashMap<Arc<str>, String>,
 }
@@ -120,6 +124,7 @@ impl Pipeline {
             ticking: tick(journal.clone()),
             filter_counters: hashbrown::HashMap::new(),
             output_counters: hashbrown::HashMap::new(),
+            heard: Mutex::new((0, Instant::now())),
             versions: hashbrown::HashMap::new(),
             routing,
             journal,

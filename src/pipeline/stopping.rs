@@ -1,6 +1,7 @@
 //! When the engine ends, and how: inputs first, outputs last, and nothing lost.
 
 use std::sync::Arc;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -28,7 +29,6 @@ impl Pipeline {
         let changed = self.changed.clone();
         let ended = self.deliveries.ended();
         let mut look = tokio::time::interval(Duration::from_millis(100));
-        let mut last = (self.messages_in(), Instant::now());
         loop {
             if let Some(failed) = self.inputs.iter().find(|input| input.has_failed()) {
                 return Ending::Failed(failed.name.clone());
@@ -37,11 +37,7 @@ impl Pipeline {
                 return Ending::Failed(failed);
             }
             if self.mode.until_done {
-                let messages = self.messages_in();
-                if messages != last.0 {
-                    last = (messages, Instant::now());
-                }
-                let is_idle = self.mode.idle.is_some_and(|idle| last.1.elapsed() >= idle);
+                let is_idle = self.mode.idle.is_some_and(|idle| self.silence() >= idle);
                 let is_done = |input: &super::RunningInput| input.has_ended();
                 if self.inputs.iter().all(is_done) || is_idle {
                     return Ending::Done;
@@ -53,6 +49,17 @@ impl Pipeline {
                 _ = look.tick() => {}
             }
         }
+    }
+
+    /// For how long no input has given a message. Kept over calls: whoever waits for the ending may
+    /// give up and ask again.
+    fn silence(&self) -> Duration {
+        let messages = self.messages_in();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if messages != heard.0 {
+            *heard = (messages, Instant::now());
+        }
+        heard.1.elapsed()
     }
 
     /// Ends everything within `timeout`; names the outputs that have not delivered all there is.
