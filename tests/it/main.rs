@@ -6,7 +6,7 @@
 
 mod command_line;
 mod configurations;
-#[allow(dead_code, reason = "the first test of a running engine is to come")]
+mod engine;
 mod harness;
 mod suite;
 mod tidy;
@@ -17,9 +17,10 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [tidy::trials(), command_line::trials(), configurations::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials =
+        [tidy::trials(), command_line::trials(), configurations::trials(), engine::trials()]
+            .into_iter()
+            .flatten()
+            .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
