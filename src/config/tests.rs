@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
@@ -382,4 +383,96 @@ error: it does not start: 3: oops
   = help: look
 ";
     assert_eq!(problem.render(false), expected);
+}
+
+/// Texts that are nearly configurations.
+fn nearly_toml() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "=",
+        "\"",
+        "'",
+        "'''",
+        "\"\"\"",
+        "{",
+        "}",
+        ",",
+        ".",
+        "#",
+        "\n",
+        "\r\n",
+        "\r",
+        "\t",
+        " ",
+        "\\",
+        "\u{0}",
+        "é",
+        "日本",
+        "\u{1f980}",
+        "1",
+        "0x",
+        "-",
+        "1e",
+        "true",
+        "inf",
+        "1979-05-27",
+        "%ENV[",
+        "%ENV[PORT]",
+        "%ENV[QUOTED]",
+        "%ENV[NONE]",
+        "hekad",
+        "journal",
+        "admin",
+        "tls",
+        "type",
+        "TcpInput",
+        "LogOutput",
+        "[TcpInput]\n",
+        "[LogOutput]\n",
+        "address",
+        "ports",
+        "password",
+        "env",
+        "message_matcher",
+        "Type == 'a'",
+        "decoder",
+        "buffering",
+        "full_action",
+        "drop",
+        "retries",
+        "\n[a.b]\n",
+        "x = 1\n",
+        "y = \"z\"\n",
+    ];
+    prop::collection::vec(prop::sample::select(PIECES), 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in nearly_toml()) {
+        let problems = all_problems(parse("x.toml", &text, &surroundings()));
+        for problem in &problems {
+            problem.render(true);
+            if let Some(place) = problem.place() {
+                let span = place.span();
+                prop_assert!(span.end <= text.len() && text.get(span).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read(text in nearly_toml()) {
+        if let Ok(whole) = toml::from_str::<toml::Table>(&text) && !text.contains("%ENV") {
+            let (config, _) = parse("x.toml", &text, &surroundings());
+            for section in config.unwrap().sections {
+                let mut expected = whole[&section.name].as_table().unwrap().clone();
+                expected.retain(|key: &str, _| key != "type" && !keys(section.family).contains(&key));
+                let read = section.settings.read(|table| toml::Table::deserialize(table)).unwrap();
+                prop_assert_eq!(format!("{read:?}"), format!("{expected:?}"));
+            }
+        }
+    }
 }

@@ -11,9 +11,11 @@ use super::api;
 use super::context::Context;
 use super::failure::Error;
 use super::failure::Problem;
+use super::raw::Baseline;
 use super::raw::Entry;
 use super::raw::Raised;
 use super::raw::State;
+use super::snapshot::Version;
 use super::spec::ConfigValue;
 use super::spec::Limits;
 use super::spec::Spec;
@@ -50,7 +52,16 @@ impl Sandbox {
             });
         }
         let has_timer = state.has_entry(Entry::TimerEvent);
-        Ok(Sandbox { state, watch, limits: spec.limits, has_timer })
+        let baseline = state.save(&Baseline::new()).map_err(failed)?.scalars;
+        Ok(Sandbox {
+            state,
+            watch,
+            limits: spec.limits,
+            has_timer,
+            file: spec.script.path.clone(),
+            version: Version::of(spec),
+            baseline,
+        })
     }
 }
 

@@ -19,12 +19,14 @@ mod random;
 mod raw;
 mod selector;
 mod settings;
+mod snapshot;
 mod spec;
 mod watchdog;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use failure::Error;
@@ -39,6 +41,7 @@ pub use load::check;
 pub use settings::ScriptType;
 pub use settings::Settings;
 pub use settings::SourceError;
+pub use snapshot::Restored;
 pub use spec::ConfigValue;
 pub use spec::EntryTime;
 pub use spec::Limits;
@@ -56,6 +59,10 @@ pub struct Sandbox {
     watch: Arc<watchdog::Watch>,
     limits: Limits,
     has_timer: bool,
+    file: PathBuf,
+    version: snapshot::Version,
+    /// What the script's variables were when it had been loaded.
+    baseline: raw::Baseline,
 }
 
 impl Sandbox {

@@ -283,7 +283,7 @@ fn nothing_shows_an_address() {
            inject_payload('txt', '', tostring({}), ' ', tostring(print), ' ', tostring(msg))
            return 0
          end",
-        &["table: 0x0000000000000000 function: 0x0000000000000000 Message: 0x0000000000000000"],
+        &["table: 0x0 function: 0x0 Message: 0x0"],
     );
 }
 
@@ -303,4 +303,169 @@ fn modules_are_found_once() {
     assert_eq!(out.message(0).payload(), b"3");
     let error = Sandbox::load(&filter("\nrequire '../x'")).unwrap_err();
     assert_eq!(error.to_string(), "test.lua:2: module '../x' has no sound name");
+}
+
+#[test]
+fn a_circular_buffer_is_counted_and_printed() {
+    check(
+        "require 'circular_buffer'
+         local cb = circular_buffer.new(2, 2, 1, true)
+         local OK = cb:set_header(1, 'OK')
+         function process_message(msg)
+           cb:add(msg.Timestamp, OK, 1)
+           if msg.Fields.status == 202 then
+             local v, n = cb:compute('sum', 1)
+             add_to_payload(v, n, cb:format('cbufd'))
+             inject_payload('cbuf', '', cb:format('cbuf'):current_time())
+           end
+           return 0
+         end",
+        &["31{\"time\":0,\"rows\":2,\"columns\":2,\"seconds_per_row\":1,\"column_info\":[\
+           {\"name\":\"OK\",\"unit\":\"count\",\"aggregation\":\"sum\"},{\"name\":\"Column_2\",\
+           \"unit\":\"count\",\"aggregation\":\"sum\"}]}\n1\t3\tnan\n1000000000"],
+    );
+    let (_, failures) =
+        run("function process_message() circular_buffer.new(1000000, 1000, 1) return 0 end");
+    assert!(failures[0].contains("memory"), "{failures:?}");
+    let (_, failures) =
+        run("local c = circular_buffer.new(2, 1, 1) function process_message() c:add(0, 2, 1) end");
+    assert_eq!(failures[0], "test.lua:1: bad argument #2 (column out of range)");
+}
+
+/// Runs `before` over three messages, restores its snapshot into `after`, runs that over three
+/// more; what `after` injected, and what was not kept.
+fn resume(before: &str, after: &str) -> (Vec<String>, Restored) {
+    let mut old = Sandbox::load(&filter(before)).unwrap();
+    let batch = batch(3);
+    let mut out = Batch::new();
+    let now = EntryTime::default();
+    old.process(&batch, &all(&batch), now, &mut out, &mut |f| panic!("{f:?}"));
+    let state = old.snapshot().unwrap();
+    let mut new = Sandbox::load(&filter(after)).unwrap();
+    let restored = new.restore(&state).unwrap();
+    if before == after && restored.kept_in_part.is_empty() && !restored.is_skipped {
+        assert_eq!(new.snapshot().unwrap().len(), state.len(), "a restored state is the same");
+    }
+    out.truncate(0);
+    new.process(&batch, &all(&batch), now, &mut out, &mut |f| panic!("{f:?}"));
+    let show = |message: crate::message::Message<'_>| {
+        String::from_utf8_lossy(message.payload()).into_owned()
+    };
+    (out.iter().map(show).collect(), restored)
+}
+
+#[test]
+fn globals_and_locals_go_on_where_they_were() {
+    let script = "
+        require 'circular_buffer'
+        total = 0
+        local count, last = 0, nil
+        local by_status = {}
+        local cb = circular_buffer.new(3, 1, 1)
+        local function tally(status)
+          by_status[status] = (by_status[status] or 0) + 1
+          by_status.self = by_status
+          return cb:add(0, 1, 1)
+        end
+        function process_message(msg)
+          total = total + 1
+          count = count + 1
+          local n = tally(msg.Fields.status)
+          inject_payload('txt', '', total, ' ', count, ' ', tostring(last), ' ', n, ' ',
+            by_status[msg.Fields.status], ' ', tostring(by_status.self == by_status))
+          last = msg.Fields.status
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    assert_eq!(injected, ["4 4 202 4 2 true", "5 5 200 5 2 true", "6 6 201 6 2 true"]);
+}
+
+#[test]
+fn objects_keep_their_methods() {
+    let script = "
+        local Counter = {}
+        Counter.__index = Counter
+        function Counter.add(self) self.n = self.n + 1 return self.n end
+        local counters = {}
+        local handlers = {add = function(c) return c:add() end}
+        handlers.calls = 0
+        function process_message(msg)
+          counters[1] = counters[1] or setmetatable({n = 0}, Counter)
+          handlers.calls = handlers.calls + 1
+          inject_payload('txt', '', handlers.add(counters[1]), ' ', handlers.calls)
+          return 0
+        end";
+    assert_eq!(
+        resume(script, script),
+        (vec!["4 4".into(), "5 5".into(), "6 6".into()], Restored::default())
+    );
+}
+
+#[test]
+fn the_random_generator_goes_on() {
+    let script =
+        "function process_message() inject_payload('txt', '', math.random(1e9)) return 0 end";
+    let (six, _) =
+        run(&script.replace("inject_payload", "local n = math.random(1e9) inject_payload"));
+    assert_eq!(six.len(), 3);
+    let (injected, _) = resume(script, script);
+    let (first, _) = run(script);
+    assert!(!first.iter().any(|text| text.ends_with(&injected[0])), "{first:?} {injected:?}");
+}
+
+#[test]
+fn a_changed_script_keeps_its_variables_and_gets_new_settings() {
+    let old = "local rows = 5 local n = 0 local t = {a = 1}
+               local function f() return rows end
+               function process_message() n = n + f() t.b = n return 0 end";
+    let new = "local rows = 7 local n = 0 local t = {a = 1, c = 3} local extra = 2
+               local function f() return rows end
+               function process_message(msg)
+                 n = n + f()
+                 inject_payload('txt', '', n, ' ', t.b, ' ', t.c, ' ', extra)
+                 return 0
+               end";
+    let (injected, restored) = resume(old, new);
+    assert_eq!(restored, Restored::default());
+    assert_eq!(injected[0], "22 15 3 2");
+}
+
+#[test]
+fn another_preservation_version_starts_clean() {
+    let script = |version: u32| {
+        format!(
+            "_PRESERVATION_VERSION = {version}
+             local n = 0
+             function process_message() n = n + 1 inject_payload('txt', '', n) return 0 end"
+        )
+    };
+    let (injected, restored) = resume(&script(1), &script(2));
+    assert!(restored.is_skipped);
+    assert_eq!(injected[0], "1");
+    assert_eq!(resume(&script(1), &script(1)).0[0], "4");
+}
+
+#[test]
+fn what_cannot_be_kept_is_named() {
+    let script = "local made = {}
+        function process_message() made.f = function() end made.co = coroutine.create(print) return 0 end";
+    let (_, restored) = resume(script, script);
+    assert_eq!(restored.kept_in_part.len(), 2, "{restored:?}");
+    assert!(restored.kept_in_part[0].contains("not kept"), "{restored:?}");
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let script = "t = {1, {2}, 'x'} function process_message() return 0 end";
+    let mut sandbox = Sandbox::load(&filter(script)).unwrap();
+    let state = sandbox.snapshot().unwrap();
+    for length in 0..state.len() {
+        assert!(Sandbox::load(&filter(script)).unwrap().restore(&state[..length]).is_err());
+    }
+    for at in 22..state.len() {
+        let mut damaged = state.clone();
+        damaged[at] ^= 0x15;
+        let _ = Sandbox::load(&filter(script)).unwrap().restore(&damaged);
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod decimal;
 pub mod duration;
 pub mod embedded;
 pub mod host;

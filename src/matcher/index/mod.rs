@@ -76,6 +76,8 @@ struct Plans {
     /// Matchers without a key.
     always: Vec<Entry>,
     rests: Rests,
+    /// How many texts all tables search for.
+    texts: usize,
     /// Who must have signed, for each slot: a number counted from one, 0 for nobody.
     signers_of: Vec<u32>,
     signers: HashMap<String, u32>,
@@ -197,15 +199,15 @@ impl Builder {
         }
         for header in Header::ALL {
             if let Some(draft) = drafts.remove(&Operand::Header(header).number()) {
-                plans.header_tables.push((header, draft.build()));
+                plans.header_tables.push((header, draft.build(&mut plans.texts)));
             }
         }
         let fields = operands.fields();
         plans.names = Names::new(fields);
-        plans.field_tables = (0..)
-            .take(fields.len())
-            .map(|field| drafts.remove(&Operand::Field(field).number()).map(Draft::build))
-            .collect();
+        for field in (0..).take(fields.len()) {
+            let draft = drafts.remove(&Operand::Field(field).number());
+            plans.field_tables.push(draft.map(|draft| draft.build(&mut plans.texts)));
+        }
         plans
     }
 }

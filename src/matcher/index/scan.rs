@@ -5,6 +5,7 @@ use super::super::variable::Header;
 use super::Plans;
 use super::entry::Entry;
 use super::operand::Operand;
+use super::table::Found;
 use crate::message::Batch;
 use crate::message::Field;
 use crate::message::Message;
@@ -22,6 +23,8 @@ pub(super) struct Scan<'a> {
     seen: Vec<(u32, u32)>,
     /// The fields that were found and have a table.
     found: Vec<u32>,
+    /// The texts that were found in the message.
+    texts: Found,
     /// The message in which each slot was last hit.
     hit: Vec<u32>,
     pub(super) counts: Vec<u32>,
@@ -37,9 +40,10 @@ impl<'a> Scan<'a> {
             values: vec![(0, None); plans.field_tables.len()],
             seen: vec![(0, 0); plans.names.len()],
             found: Vec::new(),
+            texts: Found::new(plans.texts),
             hit: vec![0; plans.signers_of.len()],
             counts: vec![0; plans.signers_of.len()],
-            hits: Vec::new(),
+            hits: Vec::with_capacity(Batch::MAX_MESSAGES),
         }
     }
 
@@ -89,20 +93,24 @@ impl<'a> Scan<'a> {
     }
 
     fn ask(&mut self, message: &Message<'a>) {
-        let plans = self.plans;
+        let (plans, stamp) = (self.plans, self.stamp);
+        let mut texts = std::mem::take(&mut self.texts);
         for (header, table) in &plans.header_tables {
             header.read(message, |value| {
-                table.visit(value, &mut |entries| self.verify(message, entries));
+                let seen = (&mut texts, stamp);
+                table.visit(value, seen, &mut |entries| self.verify(message, entries));
             });
         }
         for at in 0..self.found.len() {
             let number = self.found[at] as usize;
-            if let (Some(table), (_, Some(value))) =
-                (&plans.field_tables[number], self.values[number])
+            if let Some(table) = &plans.field_tables[number]
+                && let (_, Some(value)) = self.values[number]
             {
-                table.visit(value, &mut |entries| self.verify(message, entries));
+                let seen = (&mut texts, stamp);
+                table.visit(value, seen, &mut |entries| self.verify(message, entries));
             }
         }
+        self.texts = texts;
         self.verify(message, &plans.always);
     }
 

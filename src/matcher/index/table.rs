@@ -38,6 +38,27 @@ struct Literals {
     search: AhoCorasick,
     /// What stands under each text.
     entries: Vec<Vec<Entry>>,
+    /// The number of the first text among those of all tables.
+    first: usize,
+}
+
+/// Which texts have been found in the message at hand, so that one found often counts once.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// For each text of all tables, in which message it was found last.
+    stamps: Vec<u32>,
+}
+
+impl Found {
+    pub(super) fn new(texts: usize) -> Found {
+        Found { stamps: vec![0; texts] }
+    }
+
+    /// Notes a text; `false` when it was there already.
+    #[inline]
+    fn note(&mut self, text: usize, stamp: u32) -> bool {
+        std::mem::replace(&mut self.stamps[text], stamp) != stamp
+    }
 }
 
 /// What is collected for a table before it is built.
@@ -73,7 +94,8 @@ impl Draft {
         }
     }
 
-    pub(super) fn build(self) -> Table {
+    /// Builds the table; `texts_before` counts the texts of all tables built so far.
+    pub(super) fn build(self, texts_before: &mut usize) -> Table {
         let Draft { mut table, ranges, literals } = self;
         table.ranges = Ranges::new(ranges);
         let (texts, entries): (Vec<_>, Vec<_>) = literals.into_iter().unzip();
@@ -82,21 +104,33 @@ impl Draft {
                 .match_kind(MatchKind::Standard)
                 .build(&texts)
                 .expect("a few MiB of texts are far from what a search can hold");
-            table.literals = Some(Literals { search, entries });
+            let first = *texts_before;
+            *texts_before += texts.len();
+            table.literals = Some(Literals { search, entries, first });
         }
         table
     }
 }
 
 impl Table {
-    /// Hands all entries to `found` whose key `value` has.
+    /// Hands all entries to `found` whose key `value` has, in message number `stamp`.
     #[inline]
-    pub(super) fn visit(&self, value: Value<'_>, found: &mut impl FnMut(&[Entry])) {
+    pub(super) fn visit(
+        &self,
+        value: Value<'_>,
+        (texts, stamp): (&mut Found, u32),
+        found: &mut impl FnMut(&[Entry]),
+    ) {
         if !self.present.is_empty() {
             found(&self.present);
         }
         match value {
-            Value::String(text) | Value::Bytes(text) => self.visit_text(text, found),
+            Value::String(text) | Value::Bytes(text) => {
+                self.visit_text(text, found);
+                if let Some(literals) = &self.literals {
+                    literals.visit(text, (texts, stamp), found);
+                }
+            }
             Value::Bool(truth) => found(&self.truths[usize::from(truth)]),
             Value::Integer(_) | Value::Double(_) => {
                 if let Some(number) = number_of(value) {
@@ -118,11 +152,6 @@ impl Table {
         if !self.suffixes.is_empty() {
             self.suffixes.visit(text.iter().rev().copied(), found);
         }
-        if let Some(literals) = &self.literals {
-            for hit in literals.search.find_overlapping_iter(text) {
-                found(&literals.entries[hit.pattern()]);
-            }
-        }
     }
 
     fn visit_number(&self, number: Number, found: &mut impl FnMut(&[Entry])) {
@@ -138,6 +167,22 @@ impl Table {
         }
         if !self.ranges.is_empty() {
             self.ranges.visit(number, found);
+        }
+    }
+}
+
+impl Literals {
+    fn visit(
+        &self,
+        text: &[u8],
+        (texts, stamp): (&mut Found, u32),
+        found: &mut impl FnMut(&[Entry]),
+    ) {
+        for hit in self.search.find_overlapping_iter(text) {
+            let literal = hit.pattern().as_usize();
+            if texts.note(self.first + literal, stamp) {
+                found(&self.entries[literal]);
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What scripts can call: one file for each part, with its twin in `lua/types/`.
 
+mod circular_buffer;
 mod config;
 mod decode_message;
 mod inject;
 mod math;
 mod msg;
-mod number;
 mod os;
 mod payload;
 mod read_message;
@@ -15,9 +15,11 @@ mod time;
 mod write_message;
 
 use super::raw::Named;
+use super::raw::Object;
 use super::raw::Raised;
 use super::raw::State;
 use super::spec::Role;
+use crate::analysis::circular_buffer::CircularBuffer;
 
 /// Makes everything known that a script of this family may call.
 pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
@@ -55,5 +57,15 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     )?;
     state
         .library(Some(c"math"), &[(c"random", math::random), (c"randomseed", math::randomseed)])?;
+    state.object_kind(circular_buffer::TAG, c"circular_buffer", circular_buffer::METHODS)?;
+    state.library(Some(c"circular_buffer"), circular_buffer::FUNCTIONS)?;
     state.require()
+}
+
+/// Makes a native object of the state it was saved with; `None` when that is damaged.
+pub(super) fn load_object(tag: u8, state: &[u8]) -> Option<Box<dyn Object>> {
+    match tag {
+        circular_buffer::TAG => Some(Box::new(CircularBuffer::load(state).ok()?)),
+        _ => None,
+    }
 }

@@ -8,7 +8,6 @@ use std::fmt::Write;
 use chrono::Datelike;
 use chrono::Timelike;
 
-use super::number;
 use super::time;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
@@ -17,6 +16,7 @@ use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
 use crate::sandbox::spec::Role;
 use crate::sandbox::watchdog::Watch;
+use crate::stdx::decimal;
 
 /// The longest text `os.date` takes and gives, in bytes.
 const MAX_DATE: usize = 1024;
@@ -138,7 +138,7 @@ pub(super) fn print<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a
         match args.value(index) {
             Value::Nil => line.extend_from_slice(b"nil"),
             Value::Bool(truth) => line.extend_from_slice(if truth { b"true" } else { b"false" }),
-            Value::Number(value) => number::write(&mut line, value),
+            Value::Number(value) => decimal::write(&mut line, value),
             Value::Integer(value) => {
                 line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
             }

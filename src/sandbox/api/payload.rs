@@ -1,12 +1,12 @@
 //! `add_to_payload` and `inject_payload`: text, gathered and sent.
 
 use super::inject;
-use super::number;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
+use crate::stdx::decimal;
 
 /// `add_to_payload(...)` appends its arguments to the payload of this call.
 pub(super) fn add_to_payload<'a>(
@@ -44,7 +44,7 @@ fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<
         match args.value(index) {
             Value::Nil => out.extend_from_slice(b"nil"),
             Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
-            Value::Number(value) => number::write(out, value),
+            Value::Number(value) => decimal::write(out, value),
             Value::Integer(value) => {
                 out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
             }
@@ -54,7 +54,8 @@ fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<
                 }
                 out.extend_from_slice(text);
             }
-            Value::Object(object) if object.try_borrow().is_ok_and(|object| object.print(out)) => {}
+            Value::Object(object)
+                if object.try_borrow_mut().is_ok_and(|mut object| object.print(out)) => {}
             other => {
                 let kind = other.kind().name();
                 return Err(format!("{name} unsupported type: {kind}").into());

@@ -7,7 +7,6 @@
 
 use smallvec::SmallVec;
 
-use super::number;
 use crate::message::ArrayBuilder;
 use crate::message::Builder;
 use crate::message::Draft;
@@ -18,6 +17,7 @@ use crate::sandbox::raw::Kind;
 use crate::sandbox::raw::Place;
 use crate::sandbox::raw::Table;
 use crate::sandbox::raw::Value;
+use crate::stdx::decimal;
 
 /// The header of a message to be written; what is `None` was not given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -326,14 +326,14 @@ impl Writer<'_> {
             (Value::Number(number), Some(2)) => FieldValue::Integer(number as i64),
             (Value::Number(number), None | Some(3)) => FieldValue::Double(number),
             (Value::Number(number), Some(0)) => {
-                number::write(&mut printed, number);
+                decimal::write(&mut printed, number);
                 FieldValue::String(&printed)
             }
             (Value::Integer(integer), None | Some(2)) => FieldValue::Integer(integer),
             (Value::Integer(integer), Some(3)) => FieldValue::Double(integer as f64),
             (Value::Bool(truth), None | Some(4)) => FieldValue::Bool(truth),
             (Value::Object(object), None | Some(0))
-                if object.try_borrow().is_ok_and(|object| object.print(&mut printed)) =>
+                if object.try_borrow_mut().is_ok_and(|mut object| object.print(&mut printed)) =>
             {
                 FieldValue::String(&printed)
             }

@@ -79,7 +79,7 @@ fn print(
     object: &std::cell::RefCell<Box<dyn crate::sandbox::raw::Object>>,
 ) -> Result<Vec<u8>, Complaint> {
     let mut text = Vec::new();
-    if object.try_borrow().is_ok_and(|object| object.print(&mut text)) {
+    if object.try_borrow_mut().is_ok_and(|mut object| object.print(&mut text)) {
         return Ok(text);
     }
     Err("write_message() cannot write this userdata".into())
@@ -96,7 +96,7 @@ fn header(target: &mut Option<Vec<u8>>, value: Value<'_>) -> Result<(), Complain
         Value::Number(number) => {
             let buffer = target.get_or_insert_default();
             buffer.clear();
-            super::number::write(buffer, number);
+            crate::stdx::decimal::write(buffer, number);
         }
         _ => return Err("write_message() takes a string for this header".into()),
     }

@@ -53,6 +53,17 @@ impl Memory {
         self.mark = self.limit - self.limit / 4;
     }
 
+    /// Lifts the limit; what is returned puts it back.
+    pub(super) fn lift(&mut self) -> (usize, usize) {
+        let limits = (self.limit, self.mark);
+        self.limit(0);
+        limits
+    }
+
+    pub(super) fn put_back(&mut self, (limit, mark): (usize, usize)) {
+        (self.limit, self.mark) = (limit, mark);
+    }
+
     /// Bytes in use, native objects included.
     pub(in crate::sandbox) fn total(&self) -> usize {
         self.used + self.native

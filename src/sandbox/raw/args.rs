@@ -199,6 +199,12 @@ impl<'a> Args<'a> {
         Some((text, known.or_else(|| parse(text))))
     }
 
+    /// Tells whether there is memory for a native object of `bytes`, or for as much that is pushed.
+    pub(in crate::sandbox) fn admit(&self, bytes: usize) -> bool {
+        // SAFETY: inside a call the state is open.
+        unsafe { object::admit(self.state, bytes) }
+    }
+
     /// The native object at `index`, if it is a `T` and not in use.
     pub(in crate::sandbox) fn object<T: Object>(&self, index: usize) -> Option<RefMut<'a, T>> {
         // SAFETY: inside a call; the slot keeps the object alive while it lasts.

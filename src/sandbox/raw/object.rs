@@ -23,7 +23,7 @@ pub(in crate::sandbox) trait Object: Any + std::fmt::Debug {
     fn footprint(&self) -> usize;
 
     /// The text `add_to_payload` and `inject_payload` write for it; false when it has none.
-    fn print(&self, out: &mut Vec<u8>) -> bool;
+    fn print(&mut self, out: &mut Vec<u8>) -> bool;
 
     /// Its state, for a snapshot.
     fn save(&self, out: &mut Vec<u8>);
@@ -61,6 +61,15 @@ pub(super) unsafe fn at<'a>(
         let held = ffi::lua_touserdatatagged(state, slot, tag).cast::<Held>();
         held.as_ref().map(|held| &held.cell)
     }
+}
+
+/// Tells whether the memory of a state has room for a native object of `bytes`.
+///
+/// # Safety
+/// The state must be open.
+pub(super) unsafe fn admit(state: *mut lua_State, bytes: usize) -> bool {
+    // SAFETY: the memory outlives the state, and nothing else refers to it during a host function.
+    unsafe { (*memory_of(state)).has_room(bytes) }
 }
 
 /// Pushes a new userdata with what is in `parked`; raises when there is no memory.

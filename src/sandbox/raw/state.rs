@@ -30,6 +30,7 @@ use super::object;
 use super::require;
 use super::selector;
 use super::selector::Selectors;
+use super::text;
 use super::traceback;
 use crate::sandbox::context::Context;
 use crate::sandbox::failure::Which;
@@ -114,8 +115,6 @@ impl State {
             let callbacks = ffi::lua_callbacks(lua);
             (*callbacks).userdata = gate.cast();
             (*callbacks).useratom = Some(selector::atom);
-            // With such a key every address reads as 0.
-            ffi::lua_setpointerencodekey(lua, 0, 0, 0, 0);
             let interrupt = Interrupt::of(lua);
             (*memory).interrupt = Some(interrupt);
             interrupt
@@ -280,6 +279,7 @@ impl State {
             // that are theirs alone.
             unsafe {
                 find::replace(lua);
+                text::replace(lua);
                 ffi::luaL_sandbox(lua, 1);
                 ffi::luaL_sandboxthread(lua);
                 ffi::lua_pushlightuserdata(lua, context.cast());
@@ -414,6 +414,18 @@ impl State {
         unsafe {
             ffi::lua_gc(self.lua, ffi::LUA_GCCOLLECT, 0);
         }
+    }
+
+    /// Runs `work` without a limit of memory.
+    pub(super) fn without_limit<R>(&mut self, work: impl FnOnce(&mut State) -> R) -> R {
+        let limits = self.memory().lift();
+        let result = work(self);
+        self.memory().put_back(limits);
+        result
+    }
+
+    pub(super) fn context_pointer(&mut self) -> *mut Context {
+        self.context
     }
 
     /// Runs `work` protected.

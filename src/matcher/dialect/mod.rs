@@ -1,16 +1,14 @@
 //! Regular expressions as Heka's users wrote them: the dialect of RE2, over bytes.
 //!
-//! The syntax is almost that of the regex crate; what differs is turned into it after parsing:
+//! The syntax is almost that of the regex crate. What RE2 takes for itself and the crate does not
+//! gets a backslash (`rewrite`); what means something else is replaced after parsing:
 //!
 //! - `\d` `\w` `\s` `\b` mean ASCII, and `\s` has no vertical tab;
-//! - `\Q…\E` quotes;
 //! - text need not be UTF-8: a repeated `.` or negated class (`.*`, `[^"]+`, `\S+`) also goes over
 //!   bytes that are none. A single `.` takes one character, and such a byte is no character.
-//!
-//! What RE2 reads in another way and is refused here, with its place: `[` inside a class, and `{`
-//! that begins no repetition; both want a backslash.
 
-use std::borrow::Cow;
+mod rewrite;
+
 use std::ops::Range;
 
 use regex_syntax::ast;
@@ -21,6 +19,8 @@ use regex_syntax::ast::ClassSet;
 use regex_syntax::ast::ClassSetItem;
 use regex_syntax::hir::Hir;
 use regex_syntax::hir::translate::TranslatorBuilder;
+
+use rewrite::rewrite;
 
 /// How deep groups and repetitions may nest; what follows recurses as deep.
 const MAX_NESTING: u32 = 60;
@@ -42,50 +42,23 @@ pub struct DialectError {
 /// # Errors
 /// When it is no regular expression, or nests too deep.
 pub fn parse(pattern: &str) -> Result<Hir, DialectError> {
-    let unquoted = unquote(pattern);
-    let is_original = matches!(unquoted, Cow::Borrowed(_));
-    let place = |span: &ast::Span| {
-        if is_original { span.start.offset..span.end.offset } else { 0..pattern.len() }
-    };
+    let rewritten = rewrite(pattern);
+    let place = |span: &ast::Span| rewritten.original(span.start.offset..span.end.offset);
     let mut tree = ast::parse::ParserBuilder::new()
         .nest_limit(MAX_NESTING)
         .build()
-        .parse(&unquoted)
+        .parse(&rewritten.text)
         .map_err(|error| refused(error.kind().to_string(), place(error.span())))?;
     adapt(&mut tree);
     TranslatorBuilder::new()
         .utf8(false)
         .build()
-        .translate(&unquoted, &tree)
+        .translate(&rewritten.text, &tree)
         .map_err(|error| refused(error.kind().to_string(), place(error.span())))
 }
 
 fn refused(reason: String, span: Range<usize>) -> DialectError {
     DialectError { reason, span }
-}
-
-/// Resolves `\Q…\E`.
-fn unquote(pattern: &str) -> Cow<'_, str> {
-    if !pattern.contains("\\Q") {
-        return Cow::Borrowed(pattern);
-    }
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let escape = &rest[at..];
-        let width = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
-        rest = &escape[width..];
-        if &escape[..width] == "\\Q" {
-            let (quoted, after) = rest.split_once("\\E").unwrap_or((rest, ""));
-            regex_syntax::escape_into(quoted, &mut out);
-            rest = after;
-        } else {
-            out.push_str(&escape[..width]);
-        }
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
 }
 
 /// Replaces what means something else in RE2; as deep as the parser lets patterns nest.
@@ -254,6 +227,7 @@ mod tests {
     fn errors_have_their_place() {
         let error = parse("foo(bar").unwrap_err();
         assert_eq!((error.reason.as_str(), error.span), ("unclosed group", 3..4));
+        assert_eq!(parse("{é[[]foo(bar").unwrap_err().span, 9..10);
         assert!(parse(&"(".repeat(10_000)).is_err());
         assert!(parse(&("(".repeat(10_000) + &")".repeat(10_000))).is_err());
     }

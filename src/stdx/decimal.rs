@@ -1,11 +1,11 @@
-//! Numbers as text, in the form Heka's scripts know.
+//! Numbers as text, in the form Heka's scripts and graphs know.
 
 use std::io::Write;
 
 /// Appends `number`: without a fraction when it has none, else with at most eight decimals; numbers
 /// beyond 32 bits with 17 significant digits.
 #[allow(clippy::cast_possible_truncation, reason = "the number was found to fit")]
-pub(super) fn write(out: &mut Vec<u8>, number: f64) {
+pub fn write(out: &mut Vec<u8>, number: f64) {
     if number.is_nan() {
         out.extend_from_slice(b"nan");
     } else if number.is_infinite() {
@@ -24,24 +24,31 @@ pub(super) fn write(out: &mut Vec<u8>, number: f64) {
 
 /// The 17 significant digits that C calls `%.17g`.
 fn write_significant(out: &mut Vec<u8>, number: f64) {
+    write_general(out, number, 17);
+}
+
+/// Appends `number` with so many significant digits, as C's `%g` does: zeros at the end left off,
+/// an exponent where it would be longer without.
+pub fn write_general(out: &mut Vec<u8>, number: f64, digits: usize) {
+    if !number.is_finite() {
+        write(out, number);
+        return;
+    }
     let start = out.len();
-    if number.abs() < 1e17 {
-        let digits = number.abs().log10().floor().max(0.0);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 0 and 16"
-        )]
-        let decimals = 16_usize.saturating_sub(digits as usize);
+    let text = format!("{number:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let places = i32::try_from(digits).unwrap_or(i32::MAX);
+    if (-4..places).contains(&exponent) {
+        let decimals = usize::try_from(places - 1 - exponent).unwrap_or(0);
         let _ = write!(out, "{number:.decimals$}");
         trim(out, start);
         return;
     }
-    let text = format!("{number:.16e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     out.extend_from_slice(mantissa.as_bytes());
     trim(out, start);
-    let _ = write!(out, "e+{exponent:0>2}");
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let _ = write!(out, "e{sign}{:02}", exponent.abs());
 }
 
 /// Takes zeros off the end of a fraction, and the point if nothing is left behind it.
