@@ -44,7 +44,8 @@ pub(super) fn references(
             _ => continue,
         };
         for (reference, family) in references {
-            if let Some(name) = reference {
+            // An empty name takes the default of the kind away.
+            if let Some(name) = reference.as_ref().filter(|name| !name.get_ref().is_empty()) {
                 let there = There { sections, names, built_in: &built_in(family) };
                 problems.extend(reference_to(section, name, family, &there));
             }
