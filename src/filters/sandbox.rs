@@ -95,11 +95,11 @@ impl Filtering for Script {
     }
 
     fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        Ok(None)
+        Ok(Some(self.sandbox.snapshot()?))
     }
 
-    fn restore(&mut self, _state: &[u8]) -> anyhow::Result<Vec<String>> {
-        Ok(Vec::new())
+    fn restore(&mut self, state: &[u8]) -> anyhow::Result<Vec<String>> {
+        Ok(self.sandbox.restore(state)?.kept_in_part)
     }
 
     fn usage(&self) -> Usage {
