@@ -144,8 +144,15 @@ impl Writer {
     }
 
     /// Writes what is in the tail, and begins new segments on the way.
+    ///
+    /// Readers that are new come first: after a crash an entry must not be found without those who
+    /// were there to read it. A segment that is begun names them anyway.
     fn write(&mut self) -> io::Result<()> {
         let until = self.shared.end();
+        if self.disk.active.is_some() {
+            let new = self.new_cursors();
+            self.write_cursors(&new)?;
+        }
         loop {
             let (held, durable) = self.unwritten(until);
             let Some(first) = held.first() else { return Ok(()) };
@@ -226,6 +233,14 @@ impl Writer {
         }
         self.last_cursors = Instant::now();
         state.readers.is_changed = false;
+        state.readers.cursors(state.durable, self.shared.clock.wall())
+    }
+
+    fn new_cursors(&mut self) -> Vec<Cursor> {
+        let mut state = self.shared.lock();
+        if !std::mem::take(&mut state.readers.is_changed) {
+            return Vec::new();
+        }
         state.readers.cursors(state.durable, self.shared.clock.wall())
     }
 

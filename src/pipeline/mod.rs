@@ -121,7 +121,7 @@ impl Pipeline {
             decoding: Arc::new(decoding),
             inputs: Vec::new(),
             changed: Arc::new(Notify::new()),
-            ticking: tick(journal.clone()),
+            ticking: tokio::spawn(std::future::ready(())),
             filter_counters: hashbrown::HashMap::new(),
             output_counters: hashbrown::HashMap::new(),
             heard: Mutex::new((0, Instant::now())),
@@ -154,6 +154,7 @@ impl Pipeline {
             let routing = self.routing.clone();
             self.analysis.add(filter, &routing).with_context(|| format!("cannot start {name}"))?;
         }
+        self.ticking = tick(self.journal.clone());
         for index in 0..self.plan.inputs.len() {
             self.start_input(index);
         }
