@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use chrono_tz::Tz;
 
+use super::api::cjson::Style;
 use super::failure::Usage;
 use super::random::Random;
 use super::raw::Complaint;
@@ -41,9 +42,13 @@ pub(super) struct Context {
     /// The number under which `msg.Fields` is kept.
     pub(super) fields: i32,
     pub(super) tape: Tape,
+    pub(super) json: Style,
     pub(super) scratch: Vec<u8>,
     pub(super) values: ArrayBuilder,
     pub(super) uuids: Uuids,
+    /// Makes every host function panic.
+    #[cfg(test)]
+    pub(super) panics: bool,
     parked: Option<Box<dyn Object>>,
     complaint: String,
     traceback: String,
@@ -125,9 +130,12 @@ impl Context {
             usage: Usage::default(),
             fields: 0,
             tape: Tape::default(),
+            json: Style::default(),
             scratch: Vec::new(),
             values: ArrayBuilder::default(),
             uuids: Uuids::default(),
+            #[cfg(test)]
+            panics: false,
             parked: None,
             complaint: String::new(),
             traceback: String::new(),

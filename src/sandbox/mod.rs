@@ -78,6 +78,11 @@ impl Sandbox {
         Usage { memory, max_memory, ..self.state.cx().usage }
     }
 
+    /// Collects all garbage, which takes time that grows with the state.
+    pub fn collect(&mut self) {
+        self.state.collect();
+    }
+
     /// Does a part of the work of collecting garbage; for when there is nothing else to do.
     pub fn collect_some(&mut self) {
         self.state.step_collector(64);

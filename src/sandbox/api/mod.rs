@@ -1,6 +1,7 @@
 //! What scripts can call: one file for each part, with its twin in `lua/types/`.
 
 mod circular_buffer;
+pub(super) mod cjson;
 mod config;
 mod decode_message;
 mod inject;
@@ -10,6 +11,7 @@ mod os;
 mod payload;
 mod read_message;
 pub(super) mod require;
+mod string;
 mod table;
 mod time;
 mod write_message;
@@ -59,6 +61,10 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
         .library(Some(c"math"), &[(c"random", math::random), (c"randomseed", math::randomseed)])?;
     state.object_kind(circular_buffer::TAG, c"circular_buffer", circular_buffer::METHODS)?;
     state.library(Some(c"circular_buffer"), circular_buffer::FUNCTIONS)?;
+    state.library(Some(c"string"), &[(c"split", string::split)])?;
+    state.library(Some(c"cjson"), cjson::FUNCTIONS)?;
+    state.deep_function(c"cjson", (c"encode", cjson::encode))?;
+    state.null_constant(c"cjson")?;
     state.require()
 }
 

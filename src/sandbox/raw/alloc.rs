@@ -31,6 +31,9 @@ pub(in crate::sandbox) struct Memory {
     /// The mark was passed; a collection is wanted.
     pub(super) pressed: bool,
     pub(super) interrupt: Option<Interrupt>,
+    /// Refuses everything when it has counted down to zero.
+    #[cfg(test)]
+    pub(in crate::sandbox) refuse_in: Option<u32>,
 }
 
 impl Memory {
@@ -44,6 +47,8 @@ impl Memory {
             refused: false,
             pressed: false,
             interrupt: None,
+            #[cfg(test)]
+            refuse_in: None,
         }
     }
 
@@ -113,6 +118,14 @@ impl Memory {
     /// Decides on `more` bytes.
     fn admit(&mut self, more: usize) -> bool {
         let total = self.total().saturating_add(more);
+        #[cfg(test)]
+        if let Some(left) = &mut self.refuse_in {
+            if *left == 0 {
+                self.refused = true;
+                return false;
+            }
+            *left -= 1;
+        }
         if total <= self.mark {
             return true;
         }

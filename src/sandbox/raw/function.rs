@@ -132,11 +132,15 @@ unsafe fn answer(state: *mut lua_State, room: c_int) -> c_int {
         let function = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(2));
         let function = std::mem::transmute::<*mut c_void, HostFunction>(function);
         let args = Args::new(state, room);
-        let rest = catch_unwind(AssertUnwindSafe(|| match function(&mut *context, args) {
-            Ok(answer) => Rest::Push(answer),
-            Err(complaint) => {
-                (*context).complain(complaint);
-                Rest::Raise
+        let rest = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!(*context).panics, "a test asks for it");
+            match function(&mut *context, args) {
+                Ok(answer) => Rest::Push(answer),
+                Err(complaint) => {
+                    (*context).complain(complaint);
+                    Rest::Raise
+                }
             }
         }))
         .unwrap_or(Rest::Panicked);

@@ -270,6 +270,7 @@ impl<'a> Filling<'a> {
             let lua = self.lua;
             match value {
                 Saved::Nil => ffi::lua_pushnil(lua),
+                Saved::Null => ffi::lua_pushlightuserdata(lua, std::ptr::null_mut()),
                 Saved::Bool(truth) => ffi::lua_pushboolean(lua, c_int::from(truth)),
                 Saved::Number(number) => ffi::lua_pushnumber(lua, number),
                 Saved::Integer(integer) => ffi::lua_pushinteger64(lua, integer),

@@ -305,6 +305,8 @@ impl Walk {
                     }
                     Saved::Left { is_host: false }
                 }
+                // The null of JSON, which is the same in every state.
+                ffi::LUA_TLIGHTUSERDATA => Saved::Null,
                 _ => scalar(lua, slot),
             }
         }

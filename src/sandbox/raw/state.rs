@@ -186,6 +186,18 @@ impl State {
         })
     }
 
+    /// Puts the value that stands for null into a library, as `null`.
+    pub(in crate::sandbox) fn null_constant(&mut self, name: &'static CStr) -> Result<(), Raised> {
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state.
+            unsafe {
+                library(lua, name);
+                ffi::lua_pushlightuserdata(lua, std::ptr::null_mut());
+                ffi::lua_setfield(lua, -2, c"null".as_ptr());
+            }
+        })
+    }
+
     /// Takes globals, or members of a library, away.
     pub(in crate::sandbox) fn remove(
         &mut self,

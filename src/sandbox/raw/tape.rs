@@ -9,6 +9,8 @@ use mlua::ffi::lua_State;
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Nil,
+    /// `cjson.null`.
+    Null,
     Bool(bool),
     Number(f64),
     Integer(i64),
@@ -47,6 +49,10 @@ impl Tape {
 
     pub(in crate::sandbox) fn nil(&mut self) {
         self.push(Item::Nil);
+    }
+
+    pub(in crate::sandbox) fn null(&mut self) {
+        self.push(Item::Null);
     }
 
     pub(in crate::sandbox) fn bool(&mut self, truth: bool) {
@@ -110,6 +116,7 @@ pub(super) unsafe fn push(state: *mut lua_State, tape: &Tape) {
         for item in &tape.items {
             match *item {
                 Item::Nil => ffi::lua_pushnil(state),
+                Item::Null => ffi::lua_pushlightuserdata(state, std::ptr::null_mut()),
                 Item::Bool(truth) => ffi::lua_pushboolean(state, c_int::from(truth)),
                 Item::Number(number) => ffi::lua_pushnumber(state, number),
                 Item::Integer(integer) => ffi::lua_pushinteger64(state, integer),

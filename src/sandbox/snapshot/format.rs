@@ -9,6 +9,7 @@
 //! | 6 | buffer | length, bytes |
 //! | 7 | table or native object | its number, counted from one |
 //! | 8 | what cannot be kept: it stays as loading made it | 1 if that is of the host |
+//! | 9 | `cjson.null` | |
 //!
 //! A definition is 0 and a table (number of its metatable or 0, count of pairs, keys and values), or
 //! 1 and a native object (tag, length, bytes).
@@ -23,7 +24,11 @@ pub(in crate::sandbox) enum Saved<'a> {
     Text(&'a [u8]),
     Buffer(&'a [u8]),
     Reference(usize),
-    Left { is_host: bool },
+    /// `cjson.null`.
+    Null,
+    Left {
+        is_host: bool,
+    },
 }
 
 /// Where a value is rooted.
@@ -150,6 +155,7 @@ impl<'a> Reader<'a> {
             6 => Saved::Buffer(self.text()?),
             7 => Saved::Reference(self.count()?),
             8 => Saved::Left { is_host: self.byte()? != 0 },
+            9 => Saved::Null,
             _ => return None,
         })
     }
@@ -256,6 +262,7 @@ impl Writer {
                 self.byte(7);
                 self.count(number);
             }
+            Saved::Null => self.byte(9),
             Saved::Left { is_host } => {
                 self.byte(8);
                 self.byte(u8::from(is_host));

@@ -1,5 +1,8 @@
 //! Scripts run through the whole of a sandbox.
 
+mod faults;
+mod hostile;
+
 use super::*;
 use crate::message::Batch;
 
@@ -468,4 +471,30 @@ fn damaged_snapshots_are_refused() {
         damaged[at] ^= 0x15;
         let _ = Sandbox::load(&filter(script)).unwrap().restore(&damaged);
     }
+}
+
+#[test]
+fn json_is_read_and_written() {
+    check(
+        r#"local cjson = require "cjson"
+           local t = cjson.decode('{"b":[1,2.5,null,"x\\u00e9"],"a":{"t":true,"n":null}}')
+           assert(t.b[1] == 1 and t.b[4] == "x\u{e9}" and t.a.n == nil)
+           cjson.decode_null(true)
+           assert(cjson.decode('[null]')[1] == cjson.null)
+           assert(not pcall(cjson.decode, '{"a":'))
+           assert(not pcall(cjson.decode, string.rep('[', 1000)))
+           local loop = {} loop.l = loop
+           assert(not pcall(cjson.encode, loop))
+           assert(not pcall(cjson.encode, {[1] = 1, [1000] = 2}))
+           assert(not pcall(cjson.encode, {f = print}))
+           assert(not pcall(cjson.encode, string.rep('x', 70000)))
+           function process_message(msg)
+             if msg.Fields.status ~= 200 then return 0 end
+             t.c = {0.1 + 0.2, 1e15, cjson.null, [5] = 'q"'}
+             inject_payload('json', '', cjson.encode(t), cjson.encode({}))
+             return 0
+           end"#,
+        &["{\"a\":{\"t\":true},\"b\":[1,2.5,null,\"x\u{e9}\"],\
+             \"c\":[0.3,1000000000000000,null,null,\"q\\\"\"]}{}"],
+    );
 }

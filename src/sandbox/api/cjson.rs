@@ -1,0 +1,393 @@
+//! `cjson`: JSON to Lua values and back.
+//!
+//! What is decoded may take half of the script's memory, what is encoded the output limit. The
+//! members of an object are written in the order of their names, so that the same table always
+//! makes the same text. A null is dropped unless `decode_null(true)` asks for `cjson.null`.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+use serde::de::Error as _;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+use smallvec::SmallVec;
+
+use crate::formats::json_text;
+use crate::sandbox::context::Context;
+use crate::sandbox::raw::Answer;
+use crate::sandbox::raw::Args;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Kind;
+use crate::sandbox::raw::Named;
+use crate::sandbox::raw::Place;
+use crate::sandbox::raw::Table;
+use crate::sandbox::raw::Tape;
+use crate::sandbox::raw::Value;
+use crate::stdx::decimal;
+
+/// The library, besides `encode`, which walks deep tables.
+pub(super) const FUNCTIONS: &[Named] = &[
+    (c"decode", decode),
+    (c"decode_null", decode_null),
+    (c"decode_max_depth", decode_max_depth),
+    (c"encode_max_depth", encode_max_depth),
+    (c"encode_number_precision", encode_number_precision),
+    (c"encode_sparse_array", encode_sparse_array),
+];
+
+/// No table is encoded or decoded deeper than this.
+const DEEPEST: usize = 120;
+
+/// How a script wants its JSON.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Style {
+    keeps_null: bool,
+    decode_depth: usize,
+    encode_depth: usize,
+    digits: usize,
+    /// Arrays with more holes than values become objects rather than errors.
+    converts_sparse: bool,
+    sparse_ratio: usize,
+    sparse_safe: usize,
+}
+
+impl Default for Style {
+    fn default() -> Style {
+        Style {
+            keeps_null: false,
+            decode_depth: DEEPEST,
+            encode_depth: DEEPEST,
+            digits: 14,
+            converts_sparse: false,
+            sparse_ratio: 2,
+            sparse_safe: 10,
+        }
+    }
+}
+
+/// `cjson.decode(text)` → value.
+fn decode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let text = args.text(1).ok_or("bad argument #1 to 'decode' (string expected)")?;
+    let memory = cx.setting.limits.memory;
+    let limit = if memory == 0 { usize::MAX } else { memory / 2 };
+    let tape = &mut cx.tape;
+    tape.clear();
+    let seed = Seed { tape, style: cx.json, limit, depth: 0 };
+    let result = if std::str::from_utf8(text).is_ok() {
+        parse(text, seed)
+    } else {
+        parse(String::from_utf8_lossy(text).as_bytes(), seed)
+    };
+    result.map_err(|error| format!("cjson.decode() {error}"))?;
+    Ok(Answer::Tape(1))
+}
+
+fn parse(text: &[u8], seed: Seed<'_>) -> Result<(), serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    seed.deserialize(&mut json)?;
+    json.end()
+}
+
+struct Seed<'t> {
+    tape: &'t mut Tape,
+    style: Style,
+    limit: usize,
+    depth: usize,
+}
+
+impl Seed<'_> {
+    fn inner(&mut self) -> Seed<'_> {
+        Seed { tape: self.tape, style: self.style, limit: self.limit, depth: self.depth + 1 }
+    }
+
+    fn admit<E: serde::de::Error>(&self) -> Result<(), E> {
+        if self.tape.footprint() > self.limit {
+            return Err(E::custom("not enough memory"));
+        }
+        Ok(())
+    }
+
+    fn descend<E: serde::de::Error>(&self) -> Result<(), E> {
+        if self.depth >= self.style.decode_depth {
+            return Err(E::custom("too many nested data structures"));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        if self.style.keeps_null {
+            self.tape.null()
+        } else {
+            self.tape.nil()
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
+        self.tape.bool(truth);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, integer: i64) -> Result<(), E> {
+        self.tape.number(integer as f64);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, integer: u64) -> Result<(), E> {
+        self.tape.number(integer as f64);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.tape.number(number);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.tape.text(text.as_bytes());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.descend()?;
+        self.tape.table(items.size_hint().unwrap_or(0), 0);
+        let mut index = 0;
+        while items.next_element_seed(self.inner())?.is_some() {
+            index += 1;
+            self.tape.item(index);
+            self.admit()?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        self.descend()?;
+        self.tape.table(0, members.size_hint().unwrap_or(0));
+        while let Some(()) = members.next_key_seed(self.inner())? {
+            members.next_value_seed(self.inner())?;
+            self.tape.pair();
+            self.admit()?;
+        }
+        Ok(())
+    }
+}
+
+/// `cjson.encode(value)` → text.
+pub(super) fn encode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let Context { scratch, json, setting, .. } = cx;
+    scratch.clear();
+    let mut encoder = Encoder { out: scratch, style: *json, limit: setting.limits.output };
+    encoder.value(args.value(1), 0)?;
+    Ok(Answer::Text(scratch))
+}
+
+struct Encoder<'o> {
+    out: &'o mut Vec<u8>,
+    style: Style,
+    limit: usize,
+}
+
+impl Encoder<'_> {
+    fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), Complaint> {
+        match value {
+            // A light userdata, which scripts know as `cjson.null`.
+            Value::Nil | Value::Other(Kind::Other) => self.out.extend_from_slice(b"null"),
+            Value::Bool(truth) => {
+                self.out.extend_from_slice(if truth { b"true" } else { b"false" });
+            }
+            Value::Integer(integer) => json_text::put_integer(self.out, integer),
+            Value::Number(number) => self.number(number)?,
+            Value::Text(text) => json_text::put_string(self.out, text),
+            Value::Table(table) => self.table(table, depth + 1)?,
+            other => {
+                let kind = other.kind().name();
+                return Err(format!("Cannot serialise {kind}: type not supported").into());
+            }
+        }
+        if self.out.len() > self.limit {
+            return Err("output_limit exceeded".into());
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the number was found to fit")]
+    fn number(&mut self, number: f64) -> Result<(), Complaint> {
+        if !number.is_finite() {
+            return Err("Cannot serialise number: must not be NaN or Inf".into());
+        }
+        if number.fract() == 0.0 && number.abs() < 9e18 {
+            json_text::put_integer(self.out, number as i64);
+        } else {
+            decimal::write_general(self.out, number, self.style.digits);
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, table: Table<'_>, depth: usize) -> Result<(), Complaint> {
+        if depth > self.style.encode_depth || !table.has_room() {
+            return Err("Cannot serialise, excessive depth".into());
+        }
+        match self.array_length(table)? {
+            Some(length) => self.array(table, length, depth),
+            None => self.object(table, depth),
+        }
+    }
+
+    /// The length of a table that is an array; `None` for any other.
+    fn array_length(&self, table: Table<'_>) -> Result<Option<usize>, Complaint> {
+        let (mut count, mut largest) = (0_usize, 0_usize);
+        let is_array = table.each(|key, _| match key {
+            Value::Number(number) if number >= 1.0 && number.fract() == 0.0 && number < 2e9 => {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the number was found to fit"
+                )]
+                let index = number as usize;
+                largest = largest.max(index);
+                count += 1;
+                Ok(())
+            }
+            _ => Err(()),
+        });
+        if is_array.is_err() || count == 0 {
+            return Ok(None);
+        }
+        let Style { sparse_ratio, sparse_safe, .. } = self.style;
+        if sparse_ratio > 0 && largest > count.saturating_mul(sparse_ratio) && largest > sparse_safe
+        {
+            if self.style.converts_sparse {
+                return Ok(None);
+            }
+            return Err("Cannot serialise table: excessively sparse array".into());
+        }
+        Ok(Some(largest))
+    }
+
+    fn array(&mut self, table: Table<'_>, length: usize, depth: usize) -> Result<(), Complaint> {
+        self.out.push(b'[');
+        for index in 1..=length {
+            if index > 1 {
+                self.out.push(b',');
+            }
+            table
+                .item(index, |value| self.value(value, depth))
+                .unwrap_or_else(|| Err("Cannot serialise, excessive depth".into()))?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, table: Table<'_>, depth: usize) -> Result<(), Complaint> {
+        let mut members: SmallVec<[(SmallVec<[u8; 24]>, Place); 16]> = SmallVec::new();
+        let mut place = Place::START;
+        while let Some((key, next)) = table.visit(place, |key, _| key) {
+            let mut name = SmallVec::new();
+            match key {
+                Value::Text(text) => name.extend_from_slice(text),
+                Value::Number(number) => {
+                    let mut text = Vec::new();
+                    decimal::write_general(&mut text, number, self.style.digits);
+                    name.extend_from_slice(&text);
+                }
+                _ => {
+                    return Err(
+                        "Cannot serialise table: table key must be a number or string".into()
+                    );
+                }
+            }
+            members.push((name, place));
+            place = next;
+        }
+        members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.out.push(b'{');
+        for (index, (name, place)) in members.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            json_text::put_string(self.out, name);
+            self.out.push(b':');
+            table.visit(*place, |_, value| self.value(value, depth)).map_or(Ok(()), |(r, _)| r)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}
+
+/// `cjson.decode_null(true or false)`: whether a null becomes `cjson.null` or is dropped.
+fn decode_null<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    cx.json.keeps_null = args.truth(1);
+    Ok(Answer::Nothing)
+}
+
+/// `cjson.decode_max_depth([depth])` → depth.
+fn decode_max_depth<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let depth = &mut cx.json.decode_depth;
+    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST);
+    Ok(Answer::Number(*depth as f64))
+}
+
+/// `cjson.encode_max_depth([depth])` → depth.
+fn encode_max_depth<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let depth = &mut cx.json.encode_depth;
+    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST);
+    Ok(Answer::Number(*depth as f64))
+}
+
+/// `cjson.encode_number_precision([digits])` → digits.
+fn encode_number_precision<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    let digits = &mut cx.json.digits;
+    *digits = setting(&args, 1, *digits)?.clamp(1, 17);
+    Ok(Answer::Number(*digits as f64))
+}
+
+/// `cjson.encode_sparse_array([convert[, ratio[, safe]]])` → convert, ratio, safe.
+fn encode_sparse_array<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let Context { json, tape, .. } = cx;
+    if !args.is_absent(1) {
+        json.converts_sparse = args.truth(1);
+    }
+    json.sparse_ratio = setting(&args, 2, json.sparse_ratio)?;
+    json.sparse_safe = setting(&args, 3, json.sparse_safe)?;
+    tape.clear();
+    tape.bool(json.converts_sparse);
+    tape.number(json.sparse_ratio as f64);
+    tape.number(json.sparse_safe as f64);
+    Ok(Answer::Tape(3))
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the number is checked, and such casts saturate"
+)]
+fn setting(args: &Args<'_>, index: usize, now: usize) -> Result<usize, Complaint> {
+    if args.is_absent(index) {
+        return Ok(now);
+    }
+    match args.number(index) {
+        Some(number) if number >= 0.0 => Ok(number as usize),
+        _ => Err(format!("bad argument #{index} (a whole number expected)").into()),
+    }
+}

@@ -1,0 +1,349 @@
+//! Scripts that would hurt the engine if they could.
+//!
+//! Each is the body of `process_message`. It has to end, at most 50 ms of CPU over its limit, and
+//! with no more memory than it may have; what it is allowed to end with stands beside it.
+
+use std::time::Duration;
+
+use super::*;
+use crate::sandbox::watchdog::Watch;
+
+/// How a script ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// By the limit of CPU time.
+    Cpu,
+    /// By the limit of memory.
+    Memory,
+    /// By an error of its own.
+    Error,
+    /// Well.
+    Well,
+    /// By either limit, whichever is reached first.
+    Limit,
+}
+
+use End::Cpu;
+use End::Error;
+use End::Limit;
+use End::Memory;
+use End::Well;
+
+const LIMIT: Duration = Duration::from_millis(30);
+
+const SCRIPTS: &[(&str, End, &str)] = &[
+    ("while_true", Cpu, "while true do end"),
+    ("numeric_for", Cpu, "for i = 1, 1e15 do end"),
+    ("repeat_until", Cpu, "local i = 0 repeat i += 1 until i < 0"),
+    ("pcall_loop", Cpu, "while true do pcall(function() while true do end end) end"),
+    ("pcall_recursive", Limit, "local function f() pcall(f) pcall(f) end while true do f() end"),
+    ("pcall_error_loop", Cpu, "while true do pcall(error, 'x') end"),
+    (
+        "xpcall_handler_loop",
+        Cpu,
+        "xpcall(function() while true do end end, function() while true do end end)",
+    ),
+    (
+        "xpcall_handler_traps",
+        Cpu,
+        "while true do xpcall(function() while true do end end, function() return 1 end) end",
+    ),
+    (
+        "xpcall_handler_recursive",
+        End::Limit,
+        "local function h() xpcall(error, h) end while true do xpcall(error, h) end",
+    ),
+    ("coroutine_loop", Cpu, "coroutine.wrap(function() while true do end end)()"),
+    (
+        "coroutine_pcall",
+        Cpu,
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+    ),
+    (
+        "coroutine_yield_loop",
+        Cpu,
+        "local c = coroutine.wrap(function() while true do coroutine.yield() end end) while true do c() end",
+    ),
+    (
+        "coroutine_flood",
+        Memory,
+        "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
+    ),
+    (
+        "coroutine_resume_close",
+        Cpu,
+        "while true do local c = coroutine.create(function() coroutine.yield() end) coroutine.resume(c) coroutine.close(c) end",
+    ),
+    (
+        "coroutine_nested",
+        Limit,
+        "local function f() return coroutine.wrap(f)() end while true do pcall(f) end",
+    ),
+    (
+        "pattern_exponential",
+        Cpu,
+        "return #string.match(string.rep('a', 30), string.rep('a?', 30) .. string.rep('a', 30) .. 'b')",
+    ),
+    ("pattern_cubic", Cpu, "return string.find(string.rep('a', 10000), '.-.-.-b')"),
+    (
+        "pattern_pcall",
+        Cpu,
+        "while true do pcall(string.find, string.rep('a', 10000), '.-.-.-b') end",
+    ),
+    ("pattern_deep", Error, "return #string.match(string.rep('x', 300000), string.rep('(', 40))"),
+    ("gsub_big", Limit, "local s = string.rep('a', 1e6) while true do s:gsub('a', 'bb') end"),
+    ("gsub_callback_loop", Cpu, "('x'):gsub('x', function() while true do end end)"),
+    ("gsub_recursion", Error, "local function f() return ('x'):gsub('x', f) end f()"),
+    ("gmatch_loop", Cpu, "while true do for w in string.gmatch('a b c', '%a') do end end"),
+    (
+        "find_plain_big",
+        Well,
+        "local s = string.rep('a', 1e6) s:find(string.rep('a', 5e5) .. 'b', 1, true) return 0",
+    ),
+    (
+        "find_no_specials_big",
+        Well,
+        "local s = string.rep('a', 1e6) s:find(string.rep('a', 5e5) .. 'b') return 0",
+    ),
+    (
+        "split_big",
+        Cpu,
+        "local s = string.rep('a', 1e6) while true do s:split(string.rep('a', 5e5) .. 'b') end",
+    ),
+    ("rep_huge", Memory, "local s = string.rep('x', 1e9)"),
+    ("rep_empty_huge", Well, "local s = string.rep('', 1e12) return 0"),
+    ("rep_pcall_loop", Memory, "while true do pcall(string.rep, 'x', 1e9) end"),
+    ("rep_growing", Memory, "local s = 'x' while true do s = s .. s end"),
+    ("format_wide", Cpu, "while true do string.format('%99.99f', 1e300) end"),
+    ("pack_loop", Cpu, "while true do string.pack('i8', 1) end"),
+    (
+        "concat_big",
+        Limit,
+        "local t = {} for i = 1, 1e5 do t[i] = 'xxxxxxxxxx' end while true do table.concat(t) end",
+    ),
+    (
+        "sort_big",
+        Limit,
+        "local t = {} for i = 1, 1e5 do t[i] = (i * 7919) % 100003 end while true do table.sort(t) end",
+    ),
+    (
+        "sort_one_big",
+        Limit,
+        "local t = table.create(250000, 0) for i = 1, 250000 do t[i] = (i * 7919) % 1000003 end table.sort(t) while true do end",
+    ),
+    (
+        "sort_invalid_order",
+        Limit,
+        "local t = {} for i = 1, 1e4 do t[i] = i end while true do pcall(table.sort, t, function() return true end) end",
+    ),
+    ("insert_front", Limit, "local t = {} while true do table.insert(t, 1, 1) end"),
+    ("table_move_huge", End::Error, "table.move({}, 1, 2^31 - 2, 2) error('done')"),
+    ("table_create_huge", Memory, "local t = table.create(2^26, 1)"),
+    ("table_growth", Memory, "local t = {} for i = 1, 1e9 do t[i] = i end"),
+    ("table_of_tables", Memory, "local t = {} while true do t = {t, {}} end"),
+    ("unpack_huge", Error, "return #{table.unpack({}, 1, 1e7)}"),
+    ("string_keys", Memory, "local t = {} local i = 0 while true do i += 1 t['k' .. i] = true end"),
+    ("buffer_huge", Memory, "local b = {} while true do b[#b + 1] = buffer.create(1e6) end"),
+    ("buffer_fill", Limit, "local b = buffer.create(4e6) while true do buffer.fill(b, 0, 1) end"),
+    ("tail_recursion", End::Error, "local function f(n) return f(n + 1) end f(0)"),
+    ("deep_recursion", End::Error, "local function f(n) return 1 + f(n + 1) end f(0)"),
+    (
+        "index_chain",
+        Limit,
+        "local t = {} for i = 1, 1e6 do t = setmetatable({}, {__index = t}) end while true do local x = t.y end",
+    ),
+    ("index_loop", Error, "local t = {} setmetatable(t, {__index = t}) return t.x"),
+    (
+        "index_function_loop",
+        Error,
+        "local t = setmetatable({}, {__index = function(t, k) return t[k] end}) return t.x",
+    ),
+    (
+        "tostring_loop",
+        Cpu,
+        "local t = setmetatable({}, {__tostring = function() while true do end end}) tostring(t)",
+    ),
+    (
+        "len_metamethod",
+        Cpu,
+        "local t = setmetatable({}, {__len = function() while true do end end}) return #t",
+    ),
+    (
+        "eq_metamethod",
+        Cpu,
+        "local m = {__eq = function() while true do end end} return setmetatable({}, m) == setmetatable({}, m)",
+    ),
+    (
+        "iter_metamethod",
+        Cpu,
+        "for x in setmetatable({}, {__iter = function() return function() return 1 end end}) do end",
+    ),
+    (
+        "gc_metamethod",
+        Limit,
+        "while true do setmetatable({}, {__gc = function() while true do end end}) end",
+    ),
+    (
+        "weak_tables",
+        Limit,
+        "local t = setmetatable({}, {__mode = 'kv'}) while true do t[{}] = {} end",
+    ),
+    ("setfenv_loop", Limit, "while true do setfenv(function() end, {}) end"),
+    ("string_metatable", Error, "getmetatable('').__index = nil"),
+    ("string_library", Error, "string.find = nil"),
+    ("globals_frozen", Error, "getmetatable(getfenv(0)).__index.pcall = nil error('x')"),
+    ("newproxy", Error, "newproxy(true)"),
+    ("loadstring", Error, "loadstring('return 1')()"),
+    ("collectgarbage", Error, "while true do collectgarbage() end"),
+    ("dofile", Error, "dofile('/etc/passwd')"),
+    ("io", Error, "io.open('/etc/passwd')"),
+    ("os_execute", Error, "os.execute('true')"),
+    ("debug", Error, "debug.getregistry()"),
+    ("require_path", Error, "require('../../etc/passwd')"),
+    ("require_absolute", Error, "require('/etc/passwd')"),
+    ("msg_metatable", Error, "setmetatable(read_message and {}, getmetatable(msg)) msg.x = 1"),
+    ("inject_flood", Error, "while true do inject_payload('txt', '', 'x') end"),
+    ("inject_flood_pcall", Cpu, "while true do pcall(inject_payload, 'txt', '', 'x') end"),
+    ("inject_huge", Error, "inject_message({Payload = string.rep('x', 1e6)})"),
+    (
+        "inject_many_fields",
+        Error,
+        "local f = {} for i = 1, 20000 do f['f' .. i] = i end inject_message({Fields = f})",
+    ),
+    ("inject_nested", Error, "local t = {} t.value = t inject_message({Fields = {a = t}})"),
+    ("inject_self", Error, "local t = {} t.Fields = t t.a = t inject_message(t)"),
+    ("inject_garbage", Error, "inject_message(string.rep('\\255', 1000))"),
+    ("payload_growth", Error, "while true do add_to_payload(string.rep('x', 1000)) end"),
+    ("payload_growth_pcall", Cpu, "while true do pcall(add_to_payload, string.rep('x', 1000)) end"),
+    ("selectors", Cpu, "local i = 0 while true do i += 1 read_message('Fields[' .. i .. ']') end"),
+    ("read_message_loop", Cpu, "while true do read_message('raw') end"),
+    ("decode_bomb", Error, "decode_message(string.rep('\\82\\127', 100))"),
+    ("circular_buffer_huge", Memory, "circular_buffer.new(1e6, 1e3, 1)"),
+    ("circular_buffer_overflow", Error, "circular_buffer.new(2^53, 2^53, 1)"),
+    (
+        "circular_buffer_flood",
+        Memory,
+        "local t = {} while true do t[#t + 1] = circular_buffer.new(1000, 10, 1) end",
+    ),
+    ("circular_buffer_garbage", Cpu, "while true do circular_buffer.new(1000, 10, 1) end"),
+    (
+        "circular_buffer_future",
+        Well,
+        "local c = circular_buffer.new(1000, 10, 1) c:add(1e300, 1, 1) c:add(-1e300, 1, 1) c:get(9e18, 1) return 0",
+    ),
+    (
+        "circular_buffer_step",
+        Cpu,
+        "local c = circular_buffer.new(10000, 10, 1) local i = 0 while true do i += 1e14 c:add(i, 1, 1) end",
+    ),
+    ("circular_buffer_other_self", Error, "circular_buffer.new(2, 1, 1).add({}, 0, 1, 1)"),
+    ("json_deep", Error, "cjson.decode(string.rep('[', 1e6))"),
+    (
+        "json_bomb",
+        Error,
+        "local s = '[' .. string.rep('{},', 3e5) .. '1]' local t = {} while true do t[#t + 1] = cjson.decode(s) end",
+    ),
+    ("json_encode_huge", Error, "local t = {} for i = 1, 1e5 do t[i] = i end cjson.encode(t)"),
+    ("json_encode_loop", Error, "local t = {} t.t = t cjson.encode(t)"),
+    ("date_bomb", Error, "os.date(string.rep('%c', 1e5))"),
+    ("date_format", Error, "os.date('%Q%!%') error('x')"),
+    (
+        "time_overflow",
+        Well,
+        "os.time({year = 1e300, month = 1e300, day = -1e300}) os.date('%c', 1e300) return 0",
+    ),
+    ("print_flood", Cpu, "while true do print(string.rep('x', 1000)) end"),
+    ("random_range", Well, "math.random(-2^63, 2^63) pcall(math.random, 0/0) return 0"),
+    ("utf8_loop", Cpu, "local s = string.rep('x', 1e5) while true do utf8.len(s) end"),
+    ("bit_loop", Cpu, "while true do bit32.bxor(1, 2) end"),
+    (
+        "error_objects",
+        Error,
+        "error(setmetatable({}, {__tostring = function() while true do end end}))",
+    ),
+    ("error_huge", Error, "error(string.rep('x', 1e6))"),
+    ("return_huge", Error, "return -1, string.rep('x', 1e6)"),
+    ("global_shadow", Cpu, "pcall = nil type = nil error = nil while true do end"),
+];
+
+/// Runs a script once and tells how it ended.
+fn end(name: &str, body: &str, wrong: &mut Vec<String>) -> End {
+    let text = format!("function process_message(msg)\n{body}\nend");
+    let mut spec = filter(&text);
+    spec.limits.cpu = LIMIT;
+    let mut sandbox = Sandbox::load(&spec).unwrap();
+    let batch = batch(1);
+    let mut out = Batch::new();
+    let mut failures = 0;
+    let began = Watch::cpu_of_this_thread();
+    let done =
+        sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut |_| failures += 1);
+    let took = Watch::cpu_of_this_thread() - began;
+    if took >= LIMIT + Duration::from_millis(50) {
+        wrong.push(format!("{name}: took {took:?}"));
+    }
+    let usage = sandbox.usage();
+    let most = spec.limits.memory + spec.limits.memory / 8;
+    if usage.max_memory > most {
+        wrong.push(format!("{name}: had {} bytes", usage.max_memory));
+    }
+    match done.stop {
+        Some(Stop::Limit { which: Which::Cpu, .. }) => Cpu,
+        Some(Stop::Limit { which: Which::Memory, .. }) => Memory,
+        Some(Stop::Terminated { .. }) => panic!("{name} terminated"),
+        None if failures > 0 => Error,
+        None => Well,
+    }
+}
+
+#[test]
+fn hostile_scripts_are_held() {
+    let mut wrong = Vec::new();
+    for (name, expected, body) in SCRIPTS {
+        let found = end(name, body, &mut wrong);
+        let is_right = match expected {
+            Limit => matches!(found, Cpu | Memory),
+            // An error that is repeated until the time is over is no worse.
+            other => found == *other,
+        };
+        if !is_right {
+            wrong.push(format!("{name}: {found:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn loading_is_limited_too() {
+    let mut spec = filter("while true do end");
+    spec.limits.cpu = Duration::from_millis(5);
+    let error = Sandbox::load(&spec).unwrap_err();
+    assert!(error.message.contains("cpu_limit"), "{error}");
+    let error =
+        Sandbox::load(&filter("local t = {} while true do t[#t + 1] = {} end")).unwrap_err();
+    assert!(error.message.contains("memory"), "{error}");
+}
+
+#[test]
+fn a_filter_goes_on_after_a_limit() {
+    let mut sandbox = Sandbox::load(&filter(
+        "function process_message(msg)
+           if msg.Fields.status == 201 then
+             local t = {} for i = 1, 1e9 do t[i] = {i} end
+           end
+           inject_payload('txt', '', msg.Fields.status)
+           return 0
+         end",
+    ))
+    .unwrap();
+    let batch = batch(3);
+    let mut out = Batch::new();
+    let now = EntryTime::default();
+    let done = sandbox.process(&batch, &[0, 1, 2], now, &mut out, &mut |f| panic!("{f:?}"));
+    assert_eq!(done.done, 1);
+    assert!(matches!(done.stop, Some(Stop::Limit { index: Some(1), which: Which::Memory, .. })));
+    let done = sandbox.process(&batch, &[2], now, &mut out, &mut |f| panic!("{f:?}"));
+    assert_eq!((done.done, out.len()), (1, 2));
+    sandbox.collect();
+    assert!(sandbox.usage().memory < 2 << 20, "{:?}", sandbox.usage());
+}
