@@ -138,7 +138,9 @@ impl Input for HttpListenInput {
             tls: if self.use_tls { Some(self.tls.server()?) } else { None },
         };
         let desk = Arc::new(Desk::new(&self, &cx)?);
-        serve(Listener::bind(&address, options).await?, desk, cx).await
+        let listener = Listener::bind(&address, options).await?;
+        cx.say_listening(listener.local_address(), &self.address);
+        serve(listener, desk, cx).await
     }
 }
 

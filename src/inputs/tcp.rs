@@ -83,7 +83,9 @@ impl Input for TcpInput {
             max_connections: self.max_connections,
             tls: if self.use_tls { Some(self.tls.server()?) } else { None },
         };
-        serve(Listener::bind(&address, options).await?, cx).await
+        let listener = Listener::bind(&address, options).await?;
+        cx.say_listening(listener.local_address(), &self.address);
+        serve(listener, cx).await
     }
 }
 

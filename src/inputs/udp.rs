@@ -51,6 +51,7 @@ impl Input for UdpInput {
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let address = Address::datagram(self.net, &self.address)?;
         let receiver = Receiver::bind(&address).await?;
+        cx.say_listening(receiver.local_address(), &self.address);
         receive(receiver, self.set_hostname, cx).await
     }
 }

@@ -4,6 +4,7 @@
 //! thread behind it, with the splitter and decoder of its section. A stream keeps the order of what
 //! it is given and makes the input wait when the engine cannot take more.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,12 @@ impl InputContext {
         origin.hostname = self.engine.hostname.as_bytes().to_vec();
         origin.pid = Some(self.engine.pid);
         origin
+    }
+
+    /// Says in the log where this input listens: the address that was bound, or the one written.
+    pub fn say_listening(&self, bound: Option<SocketAddr>, written: &str) {
+        let address = bound.map_or_else(|| written.to_owned(), |bound| bound.to_string());
+        tracing::info!(input = &*self.name, address, "listening");
     }
 
     /// The name of a source of this input: its own name, a colon and `part`.
