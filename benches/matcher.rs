@@ -100,7 +100,7 @@ fn batch(number: u64) -> Batch {
             .integer("tenth", "", integer(11))
             .integer("number", "", integer(200))
             .string("tag", "", format!("tag{}", n % 200).as_bytes())
-            .boolean("cached", "", n % 2 == 0);
+            .boolean("cached", "", n.is_multiple_of(2));
         message.finish().expect("a small message");
     }
     batch
