@@ -1,14 +1,9 @@
 //! The disk storage as the writer uses it: the segment being written, and what the next one's head
 //! will say.
 
-use std::fs::File;
 use std::io;
-use std::io::IoSlice;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use nix::sys::uio::pwritev;
 
 use super::entry::Position;
 use super::layout;
@@ -19,6 +14,7 @@ use super::layout::Stamp;
 use super::segment;
 use super::segment::Segment;
 use super::settings::Compression;
+use super::stage::Stage;
 use super::state::Held;
 use super::table;
 use super::table::Cursor;
@@ -28,10 +24,6 @@ use super::table::Reached;
 use super::table::Sources;
 use crate::message::Source;
 
-/// At most so many entries go into one vectored write: three pieces each.
-pub(super) const MAX_ENTRIES: usize = 300;
-/// At most so many bytes go into one vectored write, unless one entry alone is larger.
-pub(super) const MAX_BYTES: u64 = 8 << 20;
 /// Files kept for the next segments.
 const SPARES: usize = 1;
 
@@ -39,15 +31,25 @@ const SPARES: usize = 1;
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) segment: Arc<Segment>,
-    pub(super) file: File,
-    /// Where the next record goes.
-    pub(super) at: u64,
+    pub(super) stage: Stage,
     pub(super) capacity: u64,
 }
 
 impl Active {
+    /// Opens `segment` for writing from byte `at` on.
+    pub(super) fn open(segment: Arc<Segment>, at: u64) -> io::Result<Active> {
+        let stage = Stage::open(&segment.path, at)?;
+        let capacity = stage.length()?;
+        Ok(Active { segment, stage, capacity })
+    }
+
+    /// Where the next record goes.
+    pub(super) fn at(&self) -> u64 {
+        self.stage.at()
+    }
+
     fn finished(&self) -> Previous {
-        Previous { segment: self.segment.number, last: self.segment.last(), used: self.at }
+        Previous { segment: self.segment.number, last: self.segment.last(), used: self.at() }
     }
 }
 
@@ -96,7 +98,7 @@ impl Disk {
     /// Tells whether the next entry has to go into a new segment.
     pub(super) fn needs_segment(&self, stored: u64) -> bool {
         self.active.as_ref().is_none_or(|active| {
-            active.at + stored > active.capacity && active.at > active.segment.data
+            active.at() + stored > active.capacity && active.at() > active.segment.data
         })
     }
 
@@ -124,19 +126,18 @@ impl Disk {
         // A number is used once, even if what follows fails half-way.
         self.next_number += 1;
         let spare = self.spares.pop();
-        let (segment, file) = segment::create(&self.folder, &head, &encoded, capacity, spare)?;
-        let at = segment.data;
-        self.active = Some(Active { segment: segment.clone(), file, at, capacity });
+        let segment = segment::create(&self.folder, &head, &encoded, capacity, spare)?;
+        self.active = Some(Active::open(segment.clone(), segment.data)?);
         Ok(segment)
     }
 
-    /// Writes as many of `held` as have room in the segment, at least one; tells how many.
+    /// Writes as many of `held` as have room in the segment, at least one; tells how many. After an
+    /// error the segment must be given up.
     pub(super) fn write(&mut self, held: &[Held], durable: Position) -> io::Result<usize> {
         let active = self.active.as_mut().expect("a segment has been begun");
         let mut count = 0;
-        let mut room = active.capacity.saturating_sub(active.at).min(MAX_BYTES);
+        let mut room = active.capacity.saturating_sub(active.at());
         while let Some(next) = held.get(count)
-            && count < MAX_ENTRIES
             && (next.stored <= room || count == 0)
         {
             room = room.saturating_sub(next.stored);
@@ -144,17 +145,22 @@ impl Disk {
         }
         let stamp =
             Stamp { segment: active.segment.number, durable, compression: self.compression };
-        let written = write_entries(active, &held[..count], stamp, &mut self.scratch)?;
-        let last = &held[count - 1].entry;
-        active.at = written;
-        active.segment.grow(last.position, written, last.time);
         for held in &held[..count] {
+            active.segment.remember(held.entry.position, active.at());
+            self.scratch.clear();
+            let packed = layout::write_entry(&mut self.scratch, &held.entry, stamp);
+            active.stage.put(&self.scratch)?;
+            active.stage.put(packed.as_deref().unwrap_or(layout::plain_body(&held.entry)))?;
+            active.stage.pad()?;
             let Some(batch) = held.entry.batch() else { continue };
             for (source, position) in batch.reached() {
                 let reached = Reached { position: position.clone(), seen: held.entry.time };
                 self.unsynced_sources.push((source.clone(), reached));
             }
         }
+        active.stage.flush()?;
+        let last = &held[count - 1].entry;
+        active.segment.grow(last.position, active.at(), last.time);
         Ok(count)
     }
 
@@ -173,16 +179,21 @@ impl Disk {
         self.scratch.clear();
         let times = RecordTimes { stamp, position, time, engine_time };
         layout::write_control(&mut self.scratch, kind, &times, body);
-        active.file.write_all_at(&self.scratch, active.at)?;
-        active.at += self.scratch.len() as u64;
-        active.segment.grow(active.segment.last(), active.at, time);
+        active.stage.put(&self.scratch)?;
+        active.stage.flush()?;
+        active.segment.grow(active.segment.last(), active.at(), time);
         Ok(())
+    }
+
+    /// How far the segment being written reaches, in bytes.
+    pub(super) fn at(&self) -> u64 {
+        self.active.as_ref().map_or(0, Active::at)
     }
 
     /// Makes durable what was written; after an error the segment must be given up.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if let Some(active) = &self.active {
-            active.file.sync_data()?;
+            active.stage.sync()?;
         }
         for (source, reached) in self.unsynced_sources.drain(..) {
             self.durable_sources.insert(source, reached);
@@ -196,7 +207,7 @@ impl Disk {
         self.unsynced_sources.clear();
         if let Some(active) = self.active.take() {
             let last = durable.max(active.segment.first.previous());
-            active.segment.grow(last, active.at, active.segment.newest());
+            active.segment.grow(last, active.at(), active.segment.newest());
             // A segment in which nothing counts is as if it had never been.
             if last >= active.segment.first {
                 self.previous = active.finished();
@@ -220,61 +231,4 @@ impl Disk {
     pub(super) fn cursors_body(cursors: &[Cursor]) -> Vec<u8> {
         table::encode_cursors(cursors)
     }
-}
-
-/// Writes entries with as few calls as possible, without copying their bodies; gives where they end.
-fn write_entries(
-    active: &Active,
-    held: &[Held],
-    stamp: Stamp,
-    scratch: &mut Vec<u8>,
-) -> io::Result<u64> {
-    scratch.clear();
-    let mut heads = Vec::with_capacity(held.len());
-    let mut packed = Vec::with_capacity(held.len());
-    let mut padding = 0;
-    let mut at = active.at;
-    for held in held {
-        let start = scratch.len();
-        scratch.resize(start + padding, 0);
-        active.segment.remember(held.entry.position, at);
-        let body = layout::write_entry(scratch, &held.entry, stamp);
-        let length = body.as_deref().unwrap_or(layout::plain_body(&held.entry)).len();
-        let bytes = (scratch.len() - start - padding + length) as u64;
-        heads.push(start..scratch.len());
-        packed.push(body);
-        padding = usize::try_from(layout::padded(bytes) - bytes).unwrap_or_default();
-        at += layout::padded(bytes);
-    }
-    let start = scratch.len();
-    scratch.resize(start + padding, 0);
-    let mut slices = Vec::with_capacity(held.len() * 2 + 1);
-    for ((head, body), held) in heads.into_iter().zip(&packed).zip(held) {
-        slices.push(IoSlice::new(&scratch[head]));
-        slices.push(IoSlice::new(body.as_deref().unwrap_or(layout::plain_body(&held.entry))));
-    }
-    slices.push(IoSlice::new(&scratch[start..]));
-    write_slices(&active.file, &mut slices, active.at)?;
-    Ok(at)
-}
-
-fn write_slices(file: &File, mut slices: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
-    while !slices.is_empty() {
-        let offset = i64::try_from(at).map_err(io::Error::other)?;
-        match pwritev(file, slices, offset) {
-            Ok(0) if slices.iter().any(|slice| !slice.is_empty()) => {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            Ok(written) => {
-                at += written as u64;
-                IoSlice::advance_slices(&mut slices, written);
-                while slices.first().is_some_and(|slice| slice.is_empty()) {
-                    slices = &mut slices[1..];
-                }
-            }
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }

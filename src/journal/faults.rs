@@ -38,7 +38,7 @@ impl Faults {
 
     /// Notes how far the disk is synced.
     pub(super) fn note_synced(&self, disk: &Disk) {
-        let active = disk.active.as_ref().map(|active| (active.segment.path.clone(), active.at));
+        let active = disk.active.as_ref().map(|active| (active.segment.path.clone(), active.at()));
         *self.synced.lock().unwrap() = active;
     }
 

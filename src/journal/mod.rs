@@ -20,7 +20,7 @@
 //! | `memory` | of a journal in memory, what outlives it: [`memory`] |
 //!
 //! In reading order: what an entry is ([`Entry`], [`layout`], [`table`]), what the threads share
-//! ([`state`], [`readers`]), appending ([`append`]), writing ([`disk`], [`writer`]), what is given
+//! ([`state`], [`readers`]), appending ([`append`]), writing ([`stage`], [`disk`], [`writer`]), what is given
 //! up ([`retention`]), reading ([`reader`], [`walk`]), opening ([`recovery`], [`scan`]), and reading
 //! beside an engine that runs ([`read_only`]).
 
@@ -44,6 +44,7 @@ mod scan;
 mod segment;
 mod settings;
 mod snapshots;
+mod stage;
 mod state;
 mod status;
 mod table;

@@ -191,15 +191,9 @@ impl Opening<'_> {
         if let (Some(newest), Some(segment), true) =
             (candidates.last(), state.segments.back(), scan.is_clean)
         {
-            let file = reopen(segment)?;
-            let capacity =
-                file.metadata().map_err(|error| Error::io("measure a segment", error))?;
-            disk.active = Some(Active {
-                segment: segment.clone(),
-                file,
-                at: scan.used,
-                capacity: capacity.len(),
-            });
+            let active = Active::open(segment.clone(), scan.used)
+                .map_err(|error| Error::segment(segment.number, error))?;
+            disk.active = Some(active);
             disk.epoch = newest.head.epoch;
             // The end is no longer clean, whatever comes.
             let body = Disk::cursors_body(&self.known.cursors);

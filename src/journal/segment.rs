@@ -154,7 +154,7 @@ pub(super) fn create(
     encoded: &[u8],
     capacity: u64,
     spare: Option<PathBuf>,
-) -> io::Result<(Arc<Segment>, File)> {
+) -> io::Result<Arc<Segment>> {
     let unnamed = spare.unwrap_or_else(|| folder.join(format!("{:020}.new", head.segment)));
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&unnamed)?;
@@ -164,7 +164,7 @@ pub(super) fn create(
     let segment = Segment::new(folder, &Head { length: encoded.len() as u64, ..head.clone() });
     fs::rename(&unnamed, &segment.path)?;
     sync_folder(folder)?;
-    Ok((Arc::new(segment), file))
+    Ok(Arc::new(segment))
 }
 
 /// Makes names in `folder` durable.

@@ -16,8 +16,6 @@ use std::time::Instant;
 
 use super::append::WRITE_BYTES;
 use super::disk::Disk;
-use super::disk::MAX_BYTES;
-use super::disk::MAX_ENTRIES;
 use super::disk::Start;
 use super::entry::Position;
 use super::layout::Kind;
@@ -34,6 +32,8 @@ const UNWANTED: Duration = Duration::from_secs(1);
 const HOUSE: Duration = Duration::from_secs(1);
 /// The least time between two such rounds when somebody waits for room.
 const HURRY: Duration = Duration::from_millis(20);
+/// At most so many entries and bytes are taken from the tail at once.
+const TAKEN: (usize, u64) = (1024, 4 << 20);
 /// The first and the longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How often the last write of all is tried.
@@ -164,13 +164,12 @@ impl Writer {
             }
             #[cfg(test)]
             self.shared.faults.write()?;
-            let before = self.disk.active.as_ref().map_or(0, |active| active.at);
+            let before = self.disk.at();
             let count = match self.disk.write(&held, durable) {
                 Ok(count) => count,
-                Err(error) if is_no_room(&error) => return Err(error),
                 Err(error) => return Err(self.give_up_segment(error)),
             };
-            let after = self.disk.active.as_ref().map_or(0, |active| active.at);
+            let after = self.disk.at();
             let expected: u64 = held[..count].iter().map(|held| held.stored).sum();
             let mut state = self.shared.lock();
             state.written = held[count - 1].entry.position;
@@ -182,10 +181,10 @@ impl Writer {
     fn unwritten(&self, until: Position) -> (Vec<Held>, Position) {
         let state = self.shared.lock();
         let mut bytes = 0;
-        let held = state.tail.behind(state.written).take(MAX_ENTRIES).take_while(|held| {
+        let held = state.tail.behind(state.written).take(TAKEN.0).take_while(|held| {
             let is_first = bytes == 0;
             bytes += held.stored;
-            held.entry.position <= until && (is_first || bytes <= MAX_BYTES)
+            held.entry.position <= until && (is_first || bytes <= TAKEN.1)
         });
         (held.cloned().collect(), state.durable)
     }
@@ -260,9 +259,9 @@ impl Writer {
             let state = self.shared.lock();
             ((state.written, state.time, state.engine_time), state.durable)
         };
-        let before = self.disk.active.as_ref().map_or(0, |active| active.at);
+        let before = self.disk.at();
         self.disk.write_control(kind, body, times, durable)?;
-        let after = self.disk.active.as_ref().map_or(0, |active| active.at);
+        let after = self.disk.at();
         self.shared.lock().bytes += after - before;
         Ok(())
     }
@@ -346,8 +345,4 @@ impl Writer {
         let state = self.shared.lock();
         drop(Shared::wait(&self.shared.work, state, pause));
     }
-}
-
-fn is_no_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
