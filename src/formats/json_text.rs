@@ -4,19 +4,30 @@
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// Appends `bytes` as a string with its quotes; what is not UTF-8 in them is replaced.
+#[inline]
 pub fn put_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    if std::str::from_utf8(bytes).is_ok() {
-        put_escaped(out, bytes);
-    } else {
-        for chunk in bytes.utf8_chunks() {
-            put_escaped(out, chunk.valid().as_bytes());
-            if !chunk.invalid().is_empty() {
-                out.extend_from_slice(REPLACEMENT);
-            }
-        }
+    let plain = plain_len(bytes);
+    out.extend_from_slice(&bytes[..plain]);
+    if plain < bytes.len() {
+        put_special(out, &bytes[plain..]);
     }
     out.push(b'"');
+}
+
+/// Appends the rest of a string from the first byte on that is not plain.
+fn put_special(out: &mut Vec<u8>, bytes: &[u8]) {
+    if std::str::from_utf8(bytes).is_ok() {
+        put_escaped(out, bytes);
+        return;
+    }
+    for chunk in bytes.utf8_chunks() {
+        put_escaped(out, chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice(REPLACEMENT);
+        }
+    }
 }
 
 /// Appends an integer, with all its digits.
@@ -41,8 +52,14 @@ fn put_escaped(out: &mut Vec<u8>, mut text: &[u8]) {
         let plain = plain_len(text);
         out.extend_from_slice(&text[..plain]);
         let Some(&byte) = text.get(plain) else { return };
-        put_escape(out, byte);
-        text = &text[plain + 1..];
+        if byte >= 0x80 {
+            let end = text[plain..].iter().position(u8::is_ascii).unwrap_or(text.len() - plain);
+            out.extend_from_slice(&text[plain..plain + end]);
+            text = &text[plain + end..];
+        } else {
+            put_escape(out, byte);
+            text = &text[plain + 1..];
+        }
     }
 }
 
@@ -67,26 +84,39 @@ fn put_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', letter]);
 }
 
-/// How many bytes at the start need no escape. Looks at eight at a time: subtracting borrows into a
-/// byte's high bit where the byte is below the limit, and only above the first that is.
+/// How many bytes at the start are ASCII and need no escape.
+#[inline]
 fn plain_len(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
     let mut at = 0;
     while let Some(eight) = text.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().expect("it has eight bytes"));
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let found = (word.wrapping_sub(ONES * 0x20) & !word)
-            | (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash);
-        if found & HIGH != 0 {
-            return at + (found & HIGH).trailing_zeros() as usize / 8;
+        if let Some(found) = special_in(eight) {
+            return at + found;
         }
         at += 8;
     }
-    let rest = text[at..].iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
-    rest.map_or(text.len(), |found| at + found)
+    // The last bytes once more with those before them, which are known to be plain.
+    if let Some(start) = text.len().checked_sub(8) {
+        return special_in(&text[start..]).map_or(text.len(), |found| start + found);
+    }
+    let special = text.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\' | 0x80..));
+    special.unwrap_or(text.len())
+}
+
+/// The first of eight bytes that is not ASCII or needs an escape. All are looked at at once: a
+/// subtraction borrows into the high bit of a byte that is below the limit, and besides only in
+/// those above the first such byte.
+#[inline]
+fn special_in(eight: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let word = u64::from_le_bytes(eight.try_into().expect("there are eight bytes"));
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    let found = word
+        | word.wrapping_sub(ONES * 0x20)
+        | quote.wrapping_sub(ONES)
+        | backslash.wrapping_sub(ONES);
+    (found & HIGH != 0).then(|| (found & HIGH).trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]

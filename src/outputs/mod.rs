@@ -6,6 +6,7 @@ use crate::plugin::Output;
 mod carbon;
 mod connection;
 mod file;
+mod http;
 mod log;
 mod tcp;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod udp;
 pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<carbon::CarbonOutput>(),
     Kind::output::<file::FileOutput>(),
+    Kind::output::<http::HttpOutput>(),
     Kind::output::<log::LogOutput>(),
     Kind::output::<tcp::TcpOutput>(),
     Kind::output::<udp::UdpOutput>(),
