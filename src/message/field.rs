@@ -110,8 +110,44 @@ pub struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// Reads the field encoded in `bytes`; `None` when it is damaged.
+    #[inline]
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Field<'a>> {
+        Field::parse_usual(bytes).or_else(|| Field::parse_any(bytes))
+    }
+
+    /// Reads a field as nearly all are: its parts in the order of their numbers, name and
+    /// representation below 128 bytes, and one value or one run of values.
+    #[inline]
+    fn parse_usual(bytes: &'a [u8]) -> Option<Field<'a>> {
+        let (&[tag, length], rest) = bytes.split_first_chunk::<2>()?;
+        if tag != 0x0a || length >= 0x80 {
+            return None;
+        }
+        let (name, rest) = rest.split_at_checked(usize::from(length))?;
+        let (&[tag, number], mut rest) = rest.split_first_chunk::<2>()?;
+        if tag != 0x10 {
+            return None;
+        }
+        let value_type = ValueType::from_number(number.into())?;
+        let mut representation: &[u8] = b"";
+        if let [0x1a, length, behind @ ..] = rest
+            && *length < 0x80
+        {
+            (representation, rest) = behind.split_at_checked(usize::from(*length))?;
+        }
+        let values_at = bytes.len() - rest.len();
+        let mut at = values_at + 1;
+        let length = wire::varint(bytes, &mut at)?;
+        let is_own = rest.first() == Some(&((value_type.number() + 4) << 3 | 2));
+        if !is_own || (bytes.len() - at) as u64 != length {
+            return None;
+        }
+        let values_at = u32::try_from(values_at).ok()?;
+        Some(Field { bytes, name, representation, value_type, values_at })
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Option<Field<'a>> {
         let mut field = Field {
             bytes,
             name: b"",
@@ -171,10 +207,86 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The value, where there is one and no more.
+    #[inline]
+    #[must_use]
+    pub fn only_value(&self) -> Option<Value<'a>> {
+        let value = only_run(self.value_type, self.bytes, self.values_at as usize);
+        value.or_else(|| {
+            let mut values = self.values();
+            let first = values.next()?;
+            values.next().is_none().then_some(first)
+        })
+    }
+
     /// The value at `index`, counted from zero.
     #[must_use]
     pub fn value(&self, index: usize) -> Option<Value<'a>> {
         self.values().nth(index)
+    }
+}
+
+/// The value of a field whose values are one run from `at` to its end, with one value in it.
+#[inline]
+fn only_run(value_type: ValueType, bytes: &[u8], mut at: usize) -> Option<Value<'_>> {
+    let own = (value_type.number() + 4) << 3 | 2;
+    if bytes.get(at) != Some(&own) {
+        return None;
+    }
+    at += 1;
+    let run = wire::delimited(bytes, &mut at)?;
+    if at != bytes.len() {
+        return None;
+    }
+    match value_type {
+        ValueType::String => Some(Value::String(run)),
+        ValueType::Bytes => Some(Value::Bytes(run)),
+        ValueType::Double => Some(Value::Double(f64::from_le_bytes(run.try_into().ok()?))),
+        ValueType::Bool => match run {
+            [truth @ 0..0x80] => Some(Value::Bool(*truth != 0)),
+            _ => None,
+        },
+        ValueType::Integer => {
+            let mut end = 0;
+            let number = wire::varint(run, &mut end)?;
+            (end == run.len()).then_some(Value::Integer(number.cast_signed()))
+        }
+    }
+}
+
+/// All of an encoded field but its values: name, type and representation.
+///
+/// Messages of one kind have the same heads in the same order; who keeps them knows a field again
+/// without reading it.
+#[derive(Clone, Debug, Default)]
+pub struct FieldHead {
+    bytes: Vec<u8>,
+    value_type: ValueType,
+    /// Whether name, type and representation all stand before the values.
+    is_whole: bool,
+}
+
+impl FieldHead {
+    /// Becomes the head of `field`.
+    pub fn copy_from(&mut self, field: &Field<'_>) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&field.bytes[..field.values_at as usize]);
+        self.value_type = field.value_type;
+        self.is_whole = Field::parse(&self.bytes).is_some_and(|head| {
+            (head.name, head.value_type, head.representation)
+                == (field.name, field.value_type, field.representation)
+        });
+    }
+
+    /// The value of an encoded field that has this head and one value behind it; `None` for any
+    /// other, and for some that are written in an unusual way.
+    #[inline]
+    #[must_use]
+    pub fn only_value<'a>(&self, encoded: &'a [u8]) -> Option<Value<'a>> {
+        if !self.is_whole || !encoded.starts_with(&self.bytes) {
+            return None;
+        }
+        only_run(self.value_type, encoded, self.bytes.len())
     }
 }
 
@@ -261,7 +373,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The next encoded field, not looked into.
-    pub(super) fn next_encoded(&mut self) -> Option<&'a [u8]> {
+    #[inline]
+    pub fn next_encoded(&mut self) -> Option<&'a [u8]> {
         while self.at < self.bytes.len() {
             let tag = wire::varint(self.bytes, &mut self.at)?;
             if tag == 0x52 {
@@ -304,6 +417,71 @@ impl<'a> Iterator for Fields<'a> {
         loop {
             if let Some(field) = Field::parse(self.next_encoded()?) {
                 return Some(field);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::ArrayBuilder;
+
+    /// A field, encoded by the builder and then maybe damaged or written in an unusual way.
+    fn encoded() -> impl Strategy<Value = Vec<u8>> {
+        let value = prop_oneof![
+            any::<i64>().prop_map(|number| vec![number]),
+            prop::collection::vec(any::<i64>(), 0..3),
+        ];
+        let damage = prop::option::of((any::<prop::sample::Index>(), any::<u8>()));
+        (0u8..5, value, "[a-z]{0,3}", damage).prop_map(|(kind, numbers, text, damage)| {
+            let mut values = ArrayBuilder::default();
+            for number in numbers {
+                let bytes = number.to_le_bytes();
+                values.push(match kind {
+                    0 => Value::String(text.as_bytes()),
+                    1 => Value::Bytes(&bytes),
+                    2 => Value::Integer(number),
+                    3 => Value::Double(number as f64),
+                    _ => Value::Bool(number > 0),
+                });
+            }
+            let mut out = Vec::new();
+            values.put_field(&mut out, b"name", text.as_bytes());
+            let mut bytes = out.get(2..).unwrap_or_default().to_vec();
+            if let Some((index, byte)) = damage
+                && !bytes.is_empty()
+            {
+                let at = index.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_ways_agree_with_the_slow_ones(bytes in encoded()) {
+            let told = |field: Option<Field<'_>>| field.map(|field| format!("{field:?}"));
+            if let Some(quick) = Field::parse_usual(&bytes) {
+                prop_assert_eq!(told(Some(quick)), told(Field::parse_any(&bytes)));
+            }
+            if let Some(field) = Field::parse(&bytes) {
+                let values: Vec<_> = field.values().collect();
+                let only = field.only_value().map(|value| format!("{value:?}"));
+                let expected = if let [value] = values.as_slice() {
+                    Some(format!("{value:?}"))
+                } else {
+                    None
+                };
+                prop_assert_eq!(&only, &expected);
+                let mut head = FieldHead::default();
+                head.copy_from(&field);
+                if let Some(value) = head.only_value(&bytes) {
+                    prop_assert_eq!(Some(format!("{value:?}")), expected);
+                }
             }
         }
     }

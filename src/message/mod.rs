@@ -38,6 +38,7 @@ pub use builder::ArrayBuilder;
 pub use builder::Builder;
 pub use draft::Draft;
 pub use field::Field;
+pub use field::FieldHead;
 pub use field::Fields;
 pub use field::Value;
 pub use field::ValueType;

@@ -62,21 +62,27 @@ impl Uuids {
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+/// Where the digits of each byte stand in the text.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// The text form `8-4-4-4-12` of a UUID; `None` unless it has 16 bytes.
 #[must_use]
 pub fn text(uuid: &[u8]) -> Option<[u8; 36]> {
     let uuid: &[u8; 16] = uuid.try_into().ok()?;
     let mut out = [b'-'; 36];
-    let mut at = 0;
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        out[at] = HEX[usize::from(byte >> 4)];
-        out[at + 1] = HEX[usize::from(byte & 15)];
-        at += 2;
+    for (byte, place) in uuid.iter().zip(PLACES) {
+        out[place..place + 2].copy_from_slice(&HEX[usize::from(*byte)]);
     }
     Some(out)
 }
