@@ -7,6 +7,7 @@ mod json;
 mod payload;
 mod protobuf;
 mod rst;
+mod sandbox;
 
 /// The kinds of this family, one row each.
 pub const ENCODERS: &[Kind<dyn Encoder>] = &[
@@ -14,4 +15,5 @@ pub const ENCODERS: &[Kind<dyn Encoder>] = &[
     Kind::encoder::<payload::PayloadEncoder>(),
     Kind::encoder::<protobuf::ProtobufEncoder>(),
     Kind::encoder::<rst::RstEncoder>(),
+    Kind::encoder::<sandbox::SandboxEncoder>(),
 ];

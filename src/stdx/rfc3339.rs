@@ -4,39 +4,37 @@ use chrono::DateTime;
 use chrono::Datelike;
 
 const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
+/// In seconds.
+const DAY: i64 = 86_400;
 
 /// Writes times such as `2014-11-24T14:54:53.25Z`.
 ///
 /// The fraction has as many groups of three digits as it needs, and none for a whole second. The
-/// date of the last day is remembered: those of a log follow each other.
+/// last second is remembered: the times of a log follow each other.
 #[derive(Clone, Debug)]
 pub struct Rfc3339 {
     day: i64,
-    /// The date and a T.
-    date: [u8; 11],
+    second: i64,
+    /// The last time up to its second.
+    text: [u8; 19],
 }
 
 impl Default for Rfc3339 {
     fn default() -> Rfc3339 {
-        Rfc3339 { day: 0, date: *b"1970-01-01T" }
+        Rfc3339 { day: 0, second: 0, text: *b"1970-01-01T00:00:00" }
     }
 }
 
 impl Rfc3339 {
     /// Appends the text for `nanoseconds` since the epoch.
     pub fn put(&mut self, nanoseconds: i64, out: &mut Vec<u8>) {
-        let day = nanoseconds.div_euclid(DAY);
-        if day != self.day {
-            self.turn_to(day);
+        let second = nanoseconds.div_euclid(SECOND);
+        if second != self.second {
+            self.turn_to(second);
         }
-        let of_day = nanoseconds.rem_euclid(DAY);
-        let (second, fraction) = (of_day / SECOND, of_day % SECOND);
+        let fraction = nanoseconds.rem_euclid(SECOND);
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        text[..11].copy_from_slice(&self.date);
-        put_digits(&mut text[11..13], second / 3600);
-        put_digits(&mut text[14..16], second / 60 % 60);
-        put_digits(&mut text[17..19], second % 60);
+        text[..19].copy_from_slice(&self.text);
         let end = match (fraction, fraction % 1_000_000, fraction % 1000) {
             (0, ..) => 19,
             (_, 0, _) => 23,
@@ -50,14 +48,20 @@ impl Rfc3339 {
         out.extend_from_slice(&text[..=end]);
     }
 
-    #[cold]
-    fn turn_to(&mut self, day: i64) {
-        // A day of an i64 in nanoseconds lies between 1677 and 2262.
-        let date = DateTime::from_timestamp_nanos(day.saturating_mul(DAY)).date_naive();
-        self.day = day;
-        put_digits(&mut self.date[..4], i64::from(date.year()));
-        put_digits(&mut self.date[5..7], i64::from(date.month()));
-        put_digits(&mut self.date[8..10], i64::from(date.day()));
+    fn turn_to(&mut self, second: i64) {
+        self.second = second;
+        let (day, of_day) = (second.div_euclid(DAY), second.rem_euclid(DAY));
+        if day != self.day {
+            self.day = day;
+            // An i64 of nanoseconds lies between 1677 and 2262.
+            let date = DateTime::from_timestamp(second, 0).unwrap_or_default().date_naive();
+            put_digits(&mut self.text[..4], i64::from(date.year()));
+            put_digits(&mut self.text[5..7], i64::from(date.month()));
+            put_digits(&mut self.text[8..10], i64::from(date.day()));
+        }
+        put_digits(&mut self.text[11..13], of_day / 3600);
+        put_digits(&mut self.text[14..16], of_day / 60 % 60);
+        put_digits(&mut self.text[17..19], of_day % 60);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Writes the objects.
 //!
 //! Keys are written with a comma in front, and the first comma is made a brace afterwards: so no
-//! key has to know whether it is the first. Fields are written in one pass; only where a name comes
-//! twice they are written again, sorted by name.
+//! key has to know whether it is the first. Fields are written in one pass. The names of a log come
+//! in the same order again and again: each is kept with its text at its place, and only where
+//! another name comes it is looked for among those before it. Where one does come twice the fields
+//! are written again, sorted by name.
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -13,13 +15,14 @@ use super::settings::Key;
 use super::time::TimeForm;
 use crate::formats::json_text;
 use crate::message::Field;
+use crate::message::FieldHead;
 use crate::message::Message;
 use crate::message::Value;
 use crate::message::uuid_text;
 use crate::plugin::Encoding;
 
-/// So many names are compared one by one before the fields are sorted.
-const MAX_COMPARED: usize = 64;
+/// So many places are kept; a message with more fields is sorted by name.
+const MAX_PLACES: usize = 64;
 
 /// Writes messages as JSON.
 pub(super) struct Writer {
@@ -30,6 +33,21 @@ pub(super) struct Writer {
     /// What stands for a dot; `None` leaves dots alone.
     dot: Option<Vec<u8>>,
     is_flat: bool,
+    /// What came at each place of the fields.
+    places: Vec<Place>,
+    /// So many of them were in one message; those behind may repeat a name.
+    in_one: usize,
+}
+
+/// A name of a field, and what follows from it.
+#[derive(Default)]
+struct Place {
+    head: FieldHead,
+    name: Vec<u8>,
+    /// A comma, the name as it is written, and a colon.
+    opening: Vec<u8>,
+    is_wanted: bool,
+    is_raw: bool,
 }
 
 impl Writer {
@@ -43,6 +61,8 @@ impl Writer {
             raw: bytes(&settings.raw_bytes_fields),
             dot: (dot != ".").then(|| dot.as_bytes().to_vec()),
             is_flat: settings.flatten,
+            places: Vec::new(),
+            in_one: 0,
         }
     }
 
@@ -97,28 +117,63 @@ impl Writer {
         }
     }
 
-    fn put_fields(&self, message: &Message<'_>, out: &mut Vec<u8>) {
+    fn put_fields(&mut self, message: &Message<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        // One bit for each name that came, by its length and ends: most messages need no more to
-        // show that no name comes twice.
-        let mut seen = 0u64;
-        let mut count = 0;
-        for field in message.fields() {
-            let name = field.name();
-            if !self.is_wanted(name) {
+        let mut fields = message.fields();
+        let mut index = 0;
+        while let Some(encoded) = fields.next_encoded() {
+            let known = self.places[..self.in_one].get(index);
+            if let Some(place) = known
+                && let Some(value) = place.head.only_value(encoded)
+            {
+                if place.is_wanted {
+                    out.extend_from_slice(&place.opening);
+                    put_value(value, place.is_raw, out);
+                }
+                index += 1;
                 continue;
             }
-            let bit = 1 << (fingerprint(name) & 63);
-            if seen & bit != 0 && (count > MAX_COMPARED || has_before(message, &field)) {
+            let Some(field) = Field::parse(encoded) else { continue };
+            if !self.learn(index, &field) {
                 out.truncate(start);
                 self.put_fields_by_name(message, out);
                 return;
             }
-            seen |= bit;
-            count += 1;
-            self.put_name(name, out);
-            self.put_values(std::slice::from_ref(&field), out);
+            let place = &self.places[index];
+            if place.is_wanted {
+                out.extend_from_slice(&place.opening);
+                self.put_values(std::slice::from_ref(&field), out);
+            }
+            index += 1;
         }
+    }
+
+    /// Notes that a field comes at `index`, behind the names before; `false` when it has one of
+    /// these names, or there are too many.
+    fn learn(&mut self, index: usize, field: &Field<'_>) -> bool {
+        let name = field.name();
+        if index < self.in_one && self.places[index].name == name {
+            self.places[index].head.copy_from(field);
+            return true;
+        }
+        let before = &self.places[..index.min(self.places.len())];
+        if index >= MAX_PLACES || before.iter().any(|place| place.name == name) {
+            return false;
+        }
+        self.in_one = index + 1;
+        if index == self.places.len() {
+            self.places.push(Place::default());
+        }
+        let mut place = std::mem::take(&mut self.places[index]);
+        place.head.copy_from(field);
+        place.name.clear();
+        place.name.extend_from_slice(name);
+        place.opening.clear();
+        self.put_name(name, &mut place.opening);
+        place.is_wanted = self.is_wanted(name);
+        place.is_raw = self.is_raw(name);
+        self.places[index] = place;
+        true
     }
 
     /// Writes each name once, with the values of all fields that carry it.
@@ -145,6 +200,10 @@ impl Writer {
         self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == name)
     }
 
+    fn is_raw(&self, name: &[u8]) -> bool {
+        self.raw.iter().any(|raw| raw == name)
+    }
+
     fn put_name(&self, name: &[u8], out: &mut Vec<u8>) {
         out.push(b',');
         let clashes = self.is_flat && self.keys.iter().any(|key| key.name().as_bytes() == name);
@@ -164,7 +223,7 @@ impl Writer {
 
     /// Writes the values of fields of one name: one as it is, several as an array.
     fn put_values(&self, fields: &[Field<'_>], out: &mut Vec<u8>) {
-        let is_raw = !self.raw.is_empty() && self.raw.iter().any(|raw| raw == fields[0].name());
+        let is_raw = self.is_raw(fields[0].name());
         let start = out.len();
         let mut count = 0;
         for value in fields.iter().flat_map(Field::values) {
@@ -198,19 +257,6 @@ impl Encoding for Writer {
         out.extend_from_slice(b"}\n");
         Ok(true)
     }
-}
-
-fn fingerprint(name: &[u8]) -> u32 {
-    let first = name.first().copied().unwrap_or(0);
-    let last = name.last().copied().unwrap_or(0);
-    let length = u32::try_from(name.len()).unwrap_or(0);
-    (u32::from(first) * 31 + u32::from(last) * 7 + length * 3).wrapping_mul(0x9e37_79b1) >> 26
-}
-
-/// Tells whether an earlier field has the same name.
-fn has_before(message: &Message<'_>, field: &Field<'_>) -> bool {
-    let is_earlier = |other: &Field<'_>| !std::ptr::eq(other.encoded(), field.encoded());
-    message.fields().take_while(is_earlier).any(|other| other.name() == field.name())
 }
 
 fn put_value(value: Value<'_>, is_raw: bool, out: &mut Vec<u8>) {
