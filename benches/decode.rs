@@ -31,6 +31,13 @@ fn main() {
     let combined = "log_format = \"combined\"\n";
     let encoded = measure("AccessLogDecoder, combined", "AccessLogDecoder", combined, &lines);
     measure("ProtobufDecoder", "ProtobufDecoder", "", &encoded);
+    let objects = objects(&lines);
+    measure("JsonDecoder, eight members", "JsonDecoder", "", &objects);
+    let regex = "match_regex = '^(?P<Address>\\S+) \\S+ (?P<User>\\S+) \\[(?P<Timestamp>[^\\]]+)\\] \
+                 \"(?P<Request>[^\"]*)\" (?P<Status>\\d+) (?P<Bytes>\\d+)'\n\
+                 timestamp_layout = '02/Jan/2006:15:04:05 -0700'\n\
+                 message_fields = { Address = '%Address%', Request = '%Request%', Status = '%Status%' }\n";
+    measure("PayloadRegexDecoder, six groups", "PayloadRegexDecoder", regex, &lines);
 }
 
 /// Measures a decoder and returns the messages it made.
@@ -89,6 +96,27 @@ fn start(kind: &str, settings: &str) -> Box<dyn Decoding> {
     decoder
         .start(&DecoderContext { name: kind, engine: &engine, decoder: &none })
         .expect("a decoder that starts")
+}
+
+/// The lines as JSON objects, with a member for each part.
+fn objects(lines: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let object = |line: &Vec<u8>| {
+        let text = String::from_utf8_lossy(line);
+        let quoted: Vec<&str> = text.split('"').collect();
+        let numbers: Vec<&str> = quoted[2].split_whitespace().collect();
+        let object = serde_json::json!({
+            "remote_addr": quoted[0].split(' ').next(),
+            "remote_user": "-",
+            "time": 1_772_323_200_000_000_000_i64,
+            "request": quoted[1],
+            "status": numbers[0].parse::<u32>().unwrap_or(0),
+            "body_bytes_sent": numbers[1].parse::<u32>().unwrap_or(0),
+            "http_referer": quoted[3],
+            "http_user_agent": quoted[5],
+        });
+        object.to_string().into_bytes()
+    };
+    lines.iter().map(object).collect()
 }
 
 /// Lines in the combined format, a few in each second.

@@ -67,7 +67,7 @@ impl Decoder for MultiDecoder {
             let decoding = decoding.with_context(|| format!("cannot start decoder {name}"))?;
             subs.push(Sub { name: name.clone(), decoding });
         }
-        Ok(Box::new(Subs {
+        Ok(Box::new(Cascaded {
             name: cx.name.to_owned(),
             subs,
             log_sub_errors: self.log_sub_errors,
@@ -86,7 +86,7 @@ struct Sub {
     decoding: Box<dyn Decoding>,
 }
 
-struct Subs {
+struct Cascaded {
     name: String,
     subs: Vec<Sub>,
     log_sub_errors: bool,
@@ -94,7 +94,7 @@ struct Subs {
     origin: Origin,
 }
 
-impl Decoding for Subs {
+impl Decoding for Cascaded {
     fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()> {
         let before = out.len();
         let mut reasons: Vec<String> = Vec::new();
@@ -113,7 +113,7 @@ impl Decoding for Subs {
     }
 }
 
-impl Subs {
+impl Cascaded {
     /// Hands what was written behind `before` messages to the decoders from `next` on.
     fn go_on(
         &mut self,

@@ -3,11 +3,9 @@
 use anyhow::Context;
 use anyhow::anyhow;
 use anyhow::bail;
-use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::formats::time;
 use crate::message::Batch;
 use crate::message::Draft;
 use crate::plugin::Decoder;
@@ -16,7 +14,6 @@ use crate::plugin::Decoding;
 use crate::plugin::Described;
 use crate::plugin::Engine;
 use crate::plugin::Record;
-use crate::sandbox::ConfigValue;
 use crate::sandbox::Role;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
@@ -44,17 +41,9 @@ impl Decoder for SandboxDecoder {
         spec.hostname = cx.engine.hostname.to_string();
         spec.pid = cx.engine.pid;
         spec.limits.max_message_loops = cx.engine.max_message_loops;
-        let zone = match spec.config.get("tz") {
-            None => Tz::UTC,
-            Some(ConfigValue::String(name)) => {
-                name.parse().map_err(|_| anyhow!("`tz` of config: {name:?} is no zone"))?
-            }
-            Some(_) => bail!("`tz` of config is not the name of a zone"),
-        };
         Ok(Box::new(Script {
             sandbox: Sandbox::load(&spec).context("cannot load the script")?,
             spec,
-            zone,
             draft: Draft::default(),
             more: Batch::new(),
             ended: None,
@@ -69,7 +58,6 @@ impl Decoder for SandboxDecoder {
 struct Script {
     spec: Spec,
     sandbox: Sandbox,
-    zone: Tz,
     draft: Draft,
     /// What the script injects behind its first message.
     more: Batch,
@@ -83,7 +71,6 @@ impl Decoding for Script {
             bail!("the script has ended itself: {reason}");
         }
         record.draft(&mut self.draft)?;
-        let before = self.draft.timestamp;
         self.more.truncate(0);
         match self.sandbox.decode(&mut self.draft, &mut self.more) {
             Ok(()) => {}
@@ -91,34 +78,16 @@ impl Decoding for Script {
             Err(Trouble::Stopped(stop)) => return Err(self.stopped(stop)),
         }
         self.draft.marks = record.marks;
-        self.shift(before);
         self.draft.write(out)?;
         for index in 0..self.more.len() {
             let message = self.more.message(index);
-            if self.zone == Tz::UTC {
-                out.push_located(message.bytes(), *message.header(), record.marks)?;
-            } else {
-                self.draft.copy_from(&message);
-                self.draft.marks = record.marks;
-                self.shift(before);
-                self.draft.write(out)?;
-            }
+            out.push_located(message.bytes(), *message.header(), record.marks)?;
         }
         Ok(())
     }
 }
 
 impl Script {
-    /// Moves a time that the script has set from its zone to that of Greenwich.
-    fn shift(&mut self, before: Option<i64>) {
-        if self.zone != Tz::UTC
-            && self.draft.timestamp != before
-            && let Some(local) = self.draft.timestamp
-        {
-            self.draft.timestamp = Some(time::from_zone(local, self.zone).unwrap_or(local));
-        }
-    }
-
     /// What a call that was stopped means for the record and those behind it. A call that met a
     /// limit may have left the state half changed, so that the script starts anew.
     fn stopped(&mut self, stop: Stop) -> anyhow::Error {

@@ -534,3 +534,96 @@ mod json {
         }
     }
 }
+
+mod sandbox {
+    use super::*;
+
+    /// Checks what a script makes of a record with the payload `text`.
+    fn check_script(script: &str, settings: &str, expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("decoder.lua");
+        std::fs::write(&file, script).unwrap();
+        let section = format!("[SandboxDecoder]\nfilename = '{}'\n{settings}", file.display());
+        check(&section, "SandboxDecoder", "text", expected);
+    }
+
+    #[test]
+    fn script_writes_the_message() {
+        check_script(
+            "function process_message()
+               write_message('Type', 'lua')
+               write_message('Fields[n]', 2, 'count')
+               return 0
+             end",
+            "",
+            "time 0\ntype lua\nfrom logger host\npayload text\nextra 1\nn[count] 2.0f\n",
+        );
+    }
+
+    #[test]
+    fn script_injects_several_messages_in_order() {
+        let script = "function process_message()
+             for i = 1, 3 do inject_message({Type = 't' .. i, Timestamp = i, Payload = 'p', Fields = {n = i}}) end
+             return 0
+           end";
+        let message = |number: i64| {
+            format!(
+                "time {}\ntype t{number}\nfrom logger host\npayload p\nn {number}.0f\n",
+                number - NOW
+            )
+        };
+        check_script(script, "", &[message(1), message(2), message(3)].join("--\n"));
+    }
+
+    #[test]
+    fn times_of_the_script_are_in_the_zone_of_tz() {
+        let script = "function process_message()
+             inject_message({Type = 'a', Timestamp = 0, Payload = 'p'})
+             inject_message({Type = 'b', Timestamp = 0, Payload = 'p'})
+             return 0
+           end";
+        let hour = -3_600_000_000_000 - NOW;
+        let message =
+            |kind: &str| format!("time {hour}\ntype {kind}\nfrom logger host\npayload p\n");
+        let settings = "[SandboxDecoder.config]\ntz = 'Europe/Berlin'\n";
+        check_script(script, settings, &[message("a"), message("b")].join("--\n"));
+    }
+
+    #[test]
+    fn failure_is_told_and_the_script_goes_on() {
+        check_script(
+            "function process_message() return -1, 'not mine' end",
+            "",
+            "error: the script returned -1: not mine\n",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("decoder.lua");
+        let script = "local calls = 0
+           function process_message()
+             calls = calls + 1
+             if read_message('Payload') == 'loop' then while true do end end
+             if read_message('Payload') == 'end' then return 1, 'enough' end
+             write_message('Fields[calls]', calls)
+             return 0
+           end";
+        std::fs::write(&file, script).unwrap();
+        let section = format!("[SandboxDecoder]\nfilename = '{}'\ncpu_limit = 5\n", file.display());
+        let mut decoding = start(&section, "SandboxDecoder").unwrap();
+        let mut calls = |text: &str| match decode(&mut *decoding, Form::Payload, text.as_bytes()) {
+            Ok(batch) => format!("{:?}", batch.message(0).value(b"calls", 0, 0)),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(calls("a"), "Some(Double(1.0))");
+        assert_eq!(calls("b"), "Some(Double(2.0))");
+        let limit = calls("loop");
+        assert!(limit.contains("cpu_limit exceeded; the script starts anew"), "{limit}");
+        assert_eq!(calls("c"), "Some(Double(1.0))");
+        assert_eq!(calls("end"), "the script has ended itself: enough");
+        assert_eq!(calls("d"), "the script has ended itself: enough");
+    }
+
+    #[test]
+    fn mistakes_are_told_at_start() {
+        check_refused("[SandboxDecoder]\nfilename = 'no/such.lua'\n", "SandboxDecoder", "script");
+    }
+}

@@ -160,7 +160,7 @@ impl Flattener {
     /// Collects the values of an array, if they are all of one type.
     fn is_uniform(&mut self, values: &[Json]) -> bool {
         self.values.clear();
-        let has_fraction = values.iter().any(|value| value.is_f64());
+        let has_fraction = values.iter().any(Json::is_f64);
         values.iter().filter(|value| !value.is_null()).all(|value| match scalar(value) {
             None => false,
             Some(Scalar::Text(text)) => self.values.push(Value::String(text.as_bytes())),

@@ -116,7 +116,8 @@ fn signatures_that_cannot_be_trusted_are_told_apart() {
 fn largest_signed_header_fits_its_frame() {
     let mut out = Vec::new();
     let name = "x".repeat(Signer::MAX_NAME);
-    Signer::new(&name, u32::MAX, Hash::Sha256, b"k").unwrap().put(&mut out, &[b'm'; 70_000]);
+    let message = vec![b'm'; 70_000];
+    Signer::new(&name, u32::MAX, Hash::Sha256, b"k").unwrap().put(&mut out, &message);
     let Step::Frame { header, length, .. } = frame::step(&out, 100_000) else { panic!() };
     assert_eq!((header.signer.len(), header.hmac.len(), length), (name.len(), 32, out.len()));
 }

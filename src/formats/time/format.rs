@@ -286,14 +286,6 @@ impl Moment {
     }
 }
 
-/// The moment at which the clocks of `zone` show what those of Greenwich show at `local`, both in
-/// nanoseconds since the epoch.
-#[must_use]
-pub fn from_zone(local: i64, zone: Tz) -> Option<i64> {
-    let offset = offset_in(zone, local.div_euclid(civil::SECOND))?;
-    local.checked_sub(i64::from(offset) * civil::SECOND)
-}
-
 /// How far east of Greenwich `zone` is, in seconds, when its clocks show `local`. Of two moments
 /// the first is meant; an hour that was left out counts as before it.
 fn offset_in(zone: Tz, local: i64) -> Option<i32> {

@@ -13,7 +13,6 @@ mod usual;
 
 pub use format::Moment;
 pub use format::TimeFormat;
-pub use format::from_zone;
 pub use strftime::Error;
 pub use usual::read_clf;
 pub use usual::read_rfc3339;
