@@ -61,11 +61,10 @@ pub(super) struct Age(Vec<(i64, String)>);
 impl Layout {
     /// Reads the settings; `name` is that of the section, which a stream has without differentiator.
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Layout> {
-        let text = match settings.file_match.strip_suffix('$') {
-            Some(_) => settings.file_match.clone(),
-            None => format!("{}$", settings.file_match),
-        };
-        let pattern = Regex::new(&text).context("`file_match` is no regular expression")?;
+        let below = settings.file_match.strip_prefix('/').unwrap_or(&settings.file_match);
+        // What is wrong is to be shown as it was written.
+        Regex::new(below).context("`file_match` is no regular expression")?;
+        let pattern = Regex::new(&format!("^(?:{below})$")).context("`file_match` is too large")?;
         let priority: Vec<_> = settings.priority.iter().map(|text| Priority::of(text)).collect();
         for Priority { part, .. } in &priority {
             ensure!(
@@ -164,7 +163,7 @@ mod tests {
             r"file_match = 'access\.log\.?(?P<Seq>\d+)?'
               priority = ['^Seq']
               differentiator = ['nginx']",
-            &["access.log", "access.log.2", "access.log.10", "error.log", "access.log.1"],
+            &["access.log", "access.log.2", "access.log.10", "an-access.log", "access.log.1"],
             &[
                 "nginx access.log.10",
                 "nginx access.log.2",

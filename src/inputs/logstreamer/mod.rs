@@ -87,8 +87,8 @@ struct Settings {
     #[serde(default = "one_minute", deserialize_with = "duration::milliseconds")]
     #[schemars(with = "duration::Written")]
     rescan_interval: Duration,
-    /// Regular expression that the end of a path below `log_directory` has to match; its named
-    /// groups are the parts that `priority` and `differentiator` speak of.
+    /// Regular expression that a whole path below `log_directory` has to match; its named groups
+    /// are the parts that `priority` and `differentiator` speak of.
     file_match: String,
     /// Parts that say how old a file is, the first the most; oldest is the lowest, or the highest
     /// behind a `^`.

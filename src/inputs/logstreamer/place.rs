@@ -81,6 +81,9 @@ impl Place {
     }
 }
 
+/// What is larger is no journal of Heka.
+const LARGEST_JOURNAL: u64 = 64 * 1024;
+
 #[derive(Deserialize)]
 struct HekaJournal {
     seek: u64,
@@ -89,18 +92,13 @@ struct HekaJournal {
 }
 
 /// Where Heka stopped in a stream, out of its journal.
-pub(super) fn of_heka(folder: &Path, input: &str, stream: &str) -> Option<(Place, u64)> {
-    let is_name =
-        |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('/');
-    if !is_name(stream) || !is_name(input) {
+pub(super) fn of_heka(folder: &Path, stream: &str) -> Option<(Place, u64)> {
+    if stream.split('/').any(|part| part == "..") {
         return None;
     }
-    let files = [folder.join(input).join(stream), folder.join(stream)];
-    let (data, text) = files.iter().find_map(|path| {
-        let data = std::fs::metadata(path).ok().filter(|data| data.len() < 64 * 1024)?;
-        Some((data, std::fs::read(path).ok()?))
-    })?;
-    let journal: HekaJournal = serde_json::from_slice(&text).ok()?;
+    let path = folder.join(stream.trim_start_matches('/'));
+    let data = std::fs::metadata(&path).ok().filter(|data| data.len() < LARGEST_JOURNAL)?;
+    let journal: HekaJournal = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
     let place = Place {
         device: 0,
         inode: 0,

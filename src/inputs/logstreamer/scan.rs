@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashSet;
 
@@ -16,6 +17,9 @@ use super::layout::Layout;
 const MAX_DEPTH: usize = 32;
 /// How many files are looked at in one scan.
 const MAX_FILES: usize = 100_000;
+/// How many looks are tried until two agree, and the pause between them.
+const LOOKS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(2);
 /// The size below which a compressed file cannot be whole: that of the empty one.
 const SMALLEST_GZIP: u64 = 20;
 
@@ -60,8 +64,41 @@ pub(super) struct Scan {
     pub(super) unreadable: Vec<PathBuf>,
 }
 
+impl Scan {
+    /// Tells whether both found the same files under the same names.
+    fn agrees(&self, other: &Scan) -> bool {
+        let same = |(one, other): (&LogFile, &LogFile)| {
+            one.identity == other.identity && one.path == other.path
+        };
+        let streams = self.streams.iter().zip(&other.streams);
+        self.streams.len() == other.streams.len()
+            && streams.into_iter().all(|((name, files), (other_name, others))| {
+                name == other_name
+                    && files.len() == others.len()
+                    && files.iter().zip(others.iter()).all(same)
+            })
+    }
+}
+
 /// Finds the files below `root`.
+///
+/// Files that are renamed while a folder is read show up twice or not at all, and one that is missed
+/// would be passed over for good. So it is looked until two looks agree.
 pub(super) fn scan(root: &Path, layout: &Layout) -> Scan {
+    let mut last = look(root, layout);
+    for _ in 0..LOOKS {
+        let next = look(root, layout);
+        if next.agrees(&last) {
+            return next;
+        }
+        last = next;
+        std::thread::sleep(PAUSE);
+    }
+    tracing::debug!(folder = %root.display(), "files are renamed all the time");
+    last
+}
+
+fn look(root: &Path, layout: &Layout) -> Scan {
     // The folder itself may be a link, and links in it may lead to it.
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let mut walk = Walk {
@@ -134,6 +171,12 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Two files that only the time they were last written to sorts, as `priority` does not.
+pub(super) fn of_the_same_age(files: &Listing) -> Option<[&Path; 2]> {
+    let pair = files.windows(2).find(|pair| pair[0].age == pair[1].age)?;
+    Some([&pair[0].path, &pair[1].path])
 }
 
 /// Sorts the files of a stream, oldest first, and leaves out what stands there twice: under two

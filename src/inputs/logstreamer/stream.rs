@@ -22,6 +22,7 @@ use super::follow::Start;
 use super::follow::Step;
 use super::place;
 use super::place::Place;
+use super::scan;
 use super::scan::Identity;
 use super::scan::Listing;
 use super::scan::Scan;
@@ -147,6 +148,9 @@ impl Streams {
                 followed.shared.wake.notify_one();
                 continue;
             }
+            if let Some(same) = scan::of_the_same_age(&files) {
+                tracing::warn!(stream = name, files = ?same, "`priority` does not tell which is older");
+            }
             let (sender, receiver) = watch::channel((number, files));
             let shared = Arc::<Shared>::default();
             let reading = self.reading(&name, receiver, &shared, rescan);
@@ -167,7 +171,7 @@ impl Streams {
         let last = self.cx.last_position(&source);
         let start = match last.and_then(|last| Some((Place::of(&last)?, last.offset))) {
             Some((place, offset)) => Start::Place(place, offset),
-            None => match place::of_heka(&self.heka_journals, &self.cx.name, name) {
+            None => match place::of_heka(&self.heka_journals, name) {
                 Some((place, offset)) => {
                     tracing::info!(stream = name, offset, "going on where heka stopped");
                     Start::Place(place, offset)
