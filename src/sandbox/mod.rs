@@ -14,6 +14,7 @@ mod context;
 mod encode;
 mod failure;
 mod load;
+mod message_table;
 mod process;
 mod random;
 mod raw;
@@ -21,6 +22,7 @@ mod selector;
 mod settings;
 mod snapshot;
 mod spec;
+mod time;
 mod watchdog;
 
 #[cfg(test)]

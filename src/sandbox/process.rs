@@ -116,10 +116,9 @@ pub(super) fn call(
     };
     state.cx().usage.failed += 1;
     let is_status = matches!(&trouble, Trouble::Failed(failure) if failure.status.is_some());
-    if !is_status && !matches!(trouble, Trouble::Stopped(Stop::Terminated { .. })) {
-        if let Some(out) = state.cx().loan.out() {
-            out.truncate(kept);
-        }
+    let takes_back = !is_status && !matches!(trouble, Trouble::Stopped(Stop::Terminated { .. }));
+    if takes_back && let Some(out) = state.cx().loan.out() {
+        out.truncate(kept);
     }
     Err(trouble)
 }

@@ -8,7 +8,6 @@ use std::fmt;
 
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
-use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
@@ -134,9 +133,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         if self.style.keeps_null {
-            self.tape.null()
+            self.tape.null();
         } else {
-            self.tape.nil()
+            self.tape.nil();
         }
         Ok(())
     }

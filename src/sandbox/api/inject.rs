@@ -3,9 +3,6 @@
 use sha1::Digest;
 use sha1::Sha1;
 
-use super::table;
-use super::table::Parts;
-use super::time;
 use crate::message::Batch;
 use crate::message::Builder;
 use crate::message::Header;
@@ -16,12 +13,15 @@ use crate::sandbox::context::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::context::Setting;
 use crate::sandbox::context::wall_clock_ns;
+use crate::sandbox::message_table;
+use crate::sandbox::message_table::Parts;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
 use crate::sandbox::spec::EntryTime;
 use crate::sandbox::spec::Role;
+use crate::sandbox::time;
 
 /// What the Type of a message injected by a filter begins with.
 const TYPE_PREFIX: &[u8] = b"heka.sandbox.";
@@ -38,7 +38,7 @@ pub(super) fn inject_message<'a>(
     match args.value(1) {
         Value::Table(given) => {
             let limit = cx.setting.limits.output;
-            let parts = table::read(given, &mut cx.scratch, &mut cx.values, limit)?;
+            let parts = message_table::read(given, &mut cx.scratch, &mut cx.values, limit)?;
             deliver(cx, &parts)?;
         }
         Value::Text(bytes) => {
@@ -46,7 +46,7 @@ pub(super) fn inject_message<'a>(
                 .map_err(|error| format!("inject_message() protobuf unmarshal failed: {error}"))?;
             let message = Message::new(bytes, &header);
             for field in message.fields() {
-                table::put_encoded(&mut cx.scratch, field.encoded());
+                message_table::put_encoded(&mut cx.scratch, field.encoded());
             }
             deliver(cx, &Parts::of(&message))?;
         }

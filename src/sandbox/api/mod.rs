@@ -12,8 +12,6 @@ mod payload;
 mod read_message;
 pub(super) mod require;
 mod string;
-mod table;
-mod time;
 mod write_message;
 
 use super::raw::Named;

@@ -8,13 +8,13 @@ use std::fmt::Write;
 use chrono::Datelike;
 use chrono::Timelike;
 
-use super::time;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
 use crate::sandbox::spec::Role;
+use crate::sandbox::time;
 use crate::sandbox::watchdog::Watch;
 use crate::stdx::decimal;
 

@@ -1,7 +1,6 @@
 //! `write_message`: changes a decoder's record, or an encoder's copy of the message.
 
 use super::read_message::index;
-use super::time;
 use crate::message::ArrayBuilder;
 use crate::message::Draft;
 use crate::message::Value as FieldValue;
@@ -12,6 +11,7 @@ use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
 use crate::sandbox::selector::Part;
+use crate::sandbox::time;
 
 /// `write_message(name, value[, representation[, field_index[, array_index]]])`; nil takes away.
 pub(super) fn write_message<'a>(
@@ -179,7 +179,7 @@ impl Slot<'_> {
                 representation = field.representation().to_vec();
             }
             if let Some(at) = self.value {
-                self.change(&mut values, &field, at as usize, value)?;
+                change(&mut values, &field, at as usize, value)?;
             } else if let Some(value) = value {
                 values.push(value);
             }
@@ -197,34 +197,30 @@ impl Slot<'_> {
         }
         Ok(())
     }
+}
 
-    /// Writes the values of `field` with the one at `at` replaced, taken away or added.
-    fn change(
-        &self,
-        values: &mut ArrayBuilder,
-        field: &crate::message::Field<'_>,
-        at: usize,
-        value: Option<FieldValue<'_>>,
-    ) -> Result<(), Complaint> {
-        let mut count = 0;
-        for (index, old) in field.values().enumerate() {
-            count += 1;
-            let kept = if index == at { value } else { Some(old) };
-            if let Some(kept) = kept
-                && !values.push(kept)
-            {
-                return Err("write_message() array has mixed types".into());
-            }
+/// Writes the values of `field` with the one at `at` replaced, taken away or added.
+fn change(
+    values: &mut ArrayBuilder,
+    field: &crate::message::Field<'_>,
+    at: usize,
+    value: Option<FieldValue<'_>>,
+) -> Result<(), Complaint> {
+    let mut count = 0;
+    for (index, old) in field.values().enumerate() {
+        count += 1;
+        let kept = if index == at { value } else { Some(old) };
+        if let Some(kept) = kept
+            && !values.push(kept)
+        {
+            return Err("write_message() array has mixed types".into());
         }
-        match value {
-            Some(value) if at == count => {
-                if !values.push(value) {
-                    return Err("write_message() array has mixed types".into());
-                }
-            }
-            _ if at >= count => return Err("write_message() array index is past the end".into()),
-            _ => {}
-        }
-        Ok(())
     }
+    match value {
+        Some(value) if at == count && values.push(value) => {}
+        Some(_) if at == count => return Err("write_message() array has mixed types".into()),
+        _ if at >= count => return Err("write_message() array index is past the end".into()),
+        _ => {}
+    }
+    Ok(())
 }

@@ -26,7 +26,6 @@ pub(in crate::sandbox) enum Answer<'a> {
     Nil,
     Bool(bool),
     Number(f64),
-    Integer(i64),
     Text(&'a [u8]),
     /// Two numbers.
     Pair(f64, f64),
@@ -174,7 +173,6 @@ unsafe fn push_answer(state: *mut lua_State, context: *mut Context, answer: Answ
             Answer::Nil => ffi::lua_pushnil(state),
             Answer::Bool(truth) => ffi::lua_pushboolean(state, c_int::from(truth)),
             Answer::Number(number) => ffi::lua_pushnumber(state, number),
-            Answer::Integer(integer) => ffi::lua_pushinteger64(state, integer),
             Answer::Text(text) => {
                 ffi::lua_pushlstring_(state, text.as_ptr().cast(), text.len());
             }

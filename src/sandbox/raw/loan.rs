@@ -61,12 +61,6 @@ impl Loan {
         self.message.map(|message| unsafe { *message.as_ref() })
     }
 
-    /// The batch the message is in, and where.
-    pub(in crate::sandbox) fn place(&self) -> Option<(&Batch, usize)> {
-        // SAFETY: what is lent lives until it is taken back.
-        self.batch.map(|batch| (unsafe { batch.as_ref() }, self.index))
-    }
-
     /// The draft the call changes, to be read.
     pub(in crate::sandbox) fn draft(&self) -> Option<&Draft> {
         // SAFETY: lent as a unique reference, and read under a shared borrow of the loan.

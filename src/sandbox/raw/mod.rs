@@ -14,9 +14,11 @@
 
 mod alloc;
 mod args;
+mod compile;
 mod find;
 mod function;
 mod interrupt;
+mod library;
 mod loan;
 mod object;
 mod require;
@@ -32,6 +34,7 @@ mod walk;
 pub(super) use args::Args;
 pub(super) use args::Kind;
 pub(super) use args::Value;
+pub(super) use compile::compile;
 pub(super) use function::Answer;
 pub(super) use function::Complaint;
 pub(super) use function::Named;
@@ -45,7 +48,6 @@ pub(super) use state::Raised;
 pub(super) use state::Returned;
 pub(super) use state::State;
 pub(super) use state::With;
-pub(super) use state::compile;
 pub(super) use tape::Tape;
 pub(super) use walk::Place;
 pub(super) use walk::Table;

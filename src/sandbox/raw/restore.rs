@@ -345,15 +345,12 @@ impl<'a> Filling<'a> {
                 ffi::lua_pushvalue(lua, current);
                 return true;
             }
-            match api::load_object(tag, state) {
-                Some(object) => {
-                    *(*self.context).parked() = Some(object);
-                    object::push(lua, (*self.context).parked());
-                }
-                None => {
-                    self.note(path, "its state is damaged");
-                    ffi::lua_pushnil(lua);
-                }
+            if let Some(object) = api::load_object(tag, state) {
+                *(*self.context).parked() = Some(object);
+                object::push(lua, (*self.context).parked());
+            } else {
+                self.note(path, "its state is damaged");
+                ffi::lua_pushnil(lua);
             }
             false
         }

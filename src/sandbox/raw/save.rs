@@ -5,6 +5,7 @@
 //! too deep.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::ffi::c_int;
 use std::ffi::c_void;
@@ -39,7 +40,7 @@ pub(in crate::sandbox) struct Walk {
     /// The number of each table and native object, and where it was found.
     numbers: HashMap<*const c_void, usize>,
     paths: Vec<Vec<u8>>,
-    known_functions: HashMap<*const c_void, ()>,
+    known_functions: HashSet<*const c_void>,
 }
 
 /// Where the lists lie.
@@ -298,7 +299,7 @@ impl Walk {
                         return Saved::Left { is_host: true };
                     }
                     let identity = ffi::lua_topointer(lua, slot);
-                    if self.known_functions.insert(identity, ()).is_none() {
+                    if self.known_functions.insert(identity) {
                         self.functions.push(path.to_vec());
                         ffi::lua_pushvalue(lua, slot);
                         ffi::lua_rawseti_(lua, lists.functions, number(self.functions.len()));

@@ -13,7 +13,6 @@ enum Item {
     Null,
     Bool(bool),
     Number(f64),
-    Integer(i64),
     Text {
         at: usize,
         len: usize,
@@ -26,7 +25,7 @@ enum Item {
     /// The two topmost values become a pair of the table below them.
     Pair,
     /// The topmost value becomes the item at this index of the table below it.
-    Item(u32),
+    Index(u32),
 }
 
 /// Values and the tables made of them, in the order in which they are pushed.
@@ -63,10 +62,6 @@ impl Tape {
         self.push(Item::Number(number));
     }
 
-    pub(in crate::sandbox) fn integer(&mut self, integer: i64) {
-        self.push(Item::Integer(integer));
-    }
-
     pub(in crate::sandbox) fn text(&mut self, text: &[u8]) {
         let at = self.texts.len();
         self.texts.extend_from_slice(text);
@@ -88,7 +83,7 @@ impl Tape {
     /// Puts the value written last into the table below it, at `index` counted from one.
     pub(in crate::sandbox) fn item(&mut self, index: usize) {
         self.height -= 1;
-        self.items.push(Item::Item(u32::try_from(index).unwrap_or(u32::MAX)));
+        self.items.push(Item::Index(u32::try_from(index).unwrap_or(u32::MAX)));
     }
 
     /// How many bytes the tape takes.
@@ -119,7 +114,6 @@ pub(super) unsafe fn push(state: *mut lua_State, tape: &Tape) {
                 Item::Null => ffi::lua_pushlightuserdata(state, std::ptr::null_mut()),
                 Item::Bool(truth) => ffi::lua_pushboolean(state, c_int::from(truth)),
                 Item::Number(number) => ffi::lua_pushnumber(state, number),
-                Item::Integer(integer) => ffi::lua_pushinteger64(state, integer),
                 Item::Text { at, len } => {
                     let start = tape.texts.as_ptr().add(at);
                     ffi::lua_pushlstring_(state, start.cast(), len);
@@ -128,7 +122,7 @@ pub(super) unsafe fn push(state: *mut lua_State, tape: &Tape) {
                     ffi::lua_createtable(state, items.cast_signed(), pairs.cast_signed());
                 }
                 Item::Pair => ffi::lua_rawset(state, -3),
-                Item::Item(index) => ffi::lua_rawseti_(state, -2, index.cast_signed()),
+                Item::Index(index) => ffi::lua_rawseti_(state, -2, index.cast_signed()),
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Reading tables, by position and without raising.
 
 use std::ffi::c_int;
-use std::ffi::c_void;
 use std::marker::PhantomData;
 
 use mlua::ffi;
@@ -38,18 +37,6 @@ impl<'a> Table<'a> {
     /// Tells whether what is inside tables of this one can be read; too deep where not.
     pub(in crate::sandbox) fn has_room(&self) -> bool {
         self.room >= 2
-    }
-
-    /// Tells whether the table has a metatable.
-    pub(in crate::sandbox) fn has_metatable(&self) -> bool {
-        // SAFETY: there is a table at the slot; the function reads one pointer.
-        unsafe { !ffi::lua_getmetatablepointer(self.state, self.slot).is_null() }
-    }
-
-    /// What tells the table from all others.
-    pub(in crate::sandbox) fn identity(&self) -> *const c_void {
-        // SAFETY: there is a table at the slot.
-        unsafe { ffi::lua_topointer(self.state, self.slot) }
     }
 
     /// Length by Lua's rules, metamethods left aside.

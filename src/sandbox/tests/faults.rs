@@ -97,13 +97,13 @@ fn every_call_works_without_a_fault() {
 
 #[test]
 fn no_memory_is_an_error_of_the_script() {
+    let mut failed = 0;
     for (role, text) in CALLS {
-        let mut has_failed = false;
         for step in 0..40 {
             let mut sandbox = load(*role, text);
             sandbox.state.memory().refuse_in = Some(step);
             let trouble = call(&mut sandbox, *role);
-            has_failed |= trouble.is_some();
+            failed += u32::from(trouble.is_some());
             sandbox.state.memory().refuse_in = None;
             if trouble.is_none() {
                 break;
@@ -111,8 +111,8 @@ fn no_memory_is_an_error_of_the_script() {
             // The state is whole: the same call works now.
             assert_eq!(call(&mut sandbox, *role), None, "{text} after step {step}");
         }
-        let _ = has_failed;
     }
+    assert!(failed > 20, "only {failed} calls ran out of memory");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod faults;
 mod hostile;
 
+use std::fmt::Write;
+
 use super::*;
 use crate::message::Batch;
 
@@ -18,14 +20,14 @@ fn batch(count: usize) -> Batch {
     for index in 0..count {
         let mut out = batch.begin();
         out.uuid(&[7; 16]).timestamp(1_000_000_000).message_type(b"access").payload(b"body");
-        out.integer("status", "", 200 + index as i64).string("host", "", b"web1");
+        out.integer("status", "", 200 + i64::try_from(index).unwrap()).string("host", "", b"web1");
         out.finish().unwrap();
     }
     batch
 }
 
 fn all(batch: &Batch) -> Vec<u16> {
-    (0..batch.len() as u16).collect()
+    (0..u16::try_from(batch.len()).unwrap()).collect()
 }
 
 /// Runs a filter over three messages; what it injected as `Type: Payload`, and its failures.
@@ -172,7 +174,7 @@ fn decode(text: &str, record: &str) -> Vec<String> {
     let mut all = Batch::new();
     draft.write(&mut all).unwrap();
     for message in out.iter() {
-        all.push_encoded(message.bytes(), Default::default()).unwrap();
+        all.push_encoded(message.bytes(), crate::message::Marks::default()).unwrap();
     }
     let show = |message: crate::message::Message<'_>| {
         let mut text = format!(
@@ -184,7 +186,7 @@ fn decode(text: &str, record: &str) -> Vec<String> {
         for field in message.fields() {
             let name = String::from_utf8_lossy(field.name()).into_owned();
             let values: Vec<String> = field.values().map(|value| format!("{value:?}")).collect();
-            text += &format!(" {name}={}", values.join(","));
+            write!(text, " {name}={}", values.join(",")).unwrap();
         }
         text
     };

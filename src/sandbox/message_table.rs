@@ -359,7 +359,7 @@ impl Writer<'_> {
 }
 
 /// Reads all but the value of a field written out in full.
-fn detail<'a>(table: Table<'a>) -> Result<Detail<'a>, Complaint> {
+fn detail(table: Table<'_>) -> Result<Detail<'_>, Complaint> {
     let mut detail = Detail::default();
     table.each(|key, value| {
         let Value::Text(key) = key else { return Ok(()) };

@@ -1,0 +1,244 @@
+//! Fills a state with what scripts can call, and seals it.
+
+use std::ffi::CStr;
+use std::ffi::c_int;
+
+use mlua::ffi;
+use mlua::ffi::lua_State;
+
+use super::find;
+use super::function;
+use super::function::Named;
+use super::object;
+use super::require;
+use super::state::Raised;
+use super::state::State;
+use super::text;
+use super::traceback;
+
+/// The tags of `msg` and `msg.Fields`.
+const MESSAGE_TAG: c_int = object::TAGS + 1;
+const FIELDS_TAG: c_int = object::TAGS + 2;
+
+impl State {
+    /// Puts host functions into the library `name`, or among the globals; a library that is there
+    /// is added to.
+    pub(in crate::sandbox) fn library(
+        &mut self,
+        name: Option<&'static CStr>,
+        functions: &[Named],
+    ) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe {
+                match name {
+                    None => ffi::lua_pushvalue(lua, ffi::LUA_GLOBALSINDEX),
+                    Some(name) => library(lua, name),
+                }
+                for named in functions {
+                    function::push(lua, context, *named);
+                    ffi::lua_setfield(lua, -2, named.0.as_ptr());
+                }
+            }
+        })
+    }
+
+    /// Puts a host function that walks deep tables into a library.
+    pub(in crate::sandbox) fn deep_function(
+        &mut self,
+        name: &'static CStr,
+        named: Named,
+    ) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe {
+                library(lua, name);
+                function::push_deep(lua, context, named);
+                ffi::lua_setfield(lua, -2, named.0.as_ptr());
+            }
+        })
+    }
+
+    /// Puts the value that stands for null into a library, as `null`.
+    pub(in crate::sandbox) fn null_constant(&mut self, name: &'static CStr) -> Result<(), Raised> {
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state.
+            unsafe {
+                library(lua, name);
+                ffi::lua_pushlightuserdata(lua, std::ptr::null_mut());
+                ffi::lua_setfield(lua, -2, c"null".as_ptr());
+            }
+        })
+    }
+
+    /// Takes globals, or members of a library, away.
+    pub(in crate::sandbox) fn remove(
+        &mut self,
+        library_name: Option<&'static CStr>,
+        names: &[&'static CStr],
+    ) -> Result<(), Raised> {
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state.
+            unsafe {
+                match library_name {
+                    None => ffi::lua_pushvalue(lua, ffi::LUA_GLOBALSINDEX),
+                    Some(name) => library(lua, name),
+                }
+                for name in names {
+                    ffi::lua_pushnil(lua);
+                    ffi::lua_setfield(lua, -2, name.as_ptr());
+                }
+            }
+        })
+    }
+
+    /// Makes a kind of native object known, with its methods.
+    pub(in crate::sandbox) fn object_kind(
+        &mut self,
+        tag: u8,
+        type_name: &'static CStr,
+        methods: &[Named],
+    ) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe {
+                ffi::lua_createtable(lua, 0, 3);
+                ffi::lua_createtable(lua, 0, c_int::try_from(methods.len()).unwrap_or(0));
+                for named in methods {
+                    function::push(lua, context, *named);
+                    ffi::lua_setfield(lua, -2, named.0.as_ptr());
+                }
+                ffi::lua_setreadonly(lua, -1, 1);
+                ffi::lua_setfield(lua, -2, c"__index".as_ptr());
+                name_type(lua, type_name);
+                object::prepare(lua, tag);
+            }
+        })
+    }
+
+    /// Makes `msg` and `msg.Fields`, whose members the two functions find; returns the number
+    /// under which `msg.Fields` is kept.
+    pub(in crate::sandbox) fn message_object(
+        &mut self,
+        member: Named,
+        field: Named,
+    ) -> Result<c_int, Raised> {
+        let context = self.context_pointer();
+        let mut kept = 0;
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe {
+                let make = |tag, type_name, named| {
+                    ffi::lua_createtable(lua, 0, 3);
+                    function::push(lua, context, named);
+                    ffi::lua_setfield(lua, -2, c"__index".as_ptr());
+                    name_type(lua, type_name);
+                    ffi::lua_setuserdatametatable(lua, tag);
+                    ffi::lua_newuserdatataggedwithmetatable(lua, 0, tag);
+                };
+                make(FIELDS_TAG, c"Fields", field);
+                kept = ffi::lua_ref(lua, -1);
+                make(MESSAGE_TAG, c"Message", member);
+                ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, c"heka.msg".as_ptr());
+            }
+        })?;
+        Ok(kept)
+    }
+
+    /// Makes `require` known.
+    pub(in crate::sandbox) fn require(&mut self) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe { require::install(lua, context) }
+        })
+    }
+
+    /// Freezes libraries and metatables, gives the script globals of its own, and lays the bottom
+    /// of the stack.
+    pub(in crate::sandbox) fn seal(&mut self) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the functions are left without upvalues
+            // that are theirs alone.
+            unsafe {
+                find::replace(lua);
+                text::replace(lua);
+                ffi::luaL_sandbox(lua, 1);
+                ffi::luaL_sandboxthread(lua);
+                ffi::lua_pushlightuserdata(lua, context.cast());
+                ffi::lua_pushcclosurek(lua, traceback::handler, std::ptr::null(), 1, None);
+                ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, c"heka.handler".as_ptr());
+                for name in [c"process_message", c"timer_event"] {
+                    ffi::lua_pushstring_(lua, name.as_ptr());
+                    ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, name.as_ptr());
+                }
+            }
+        })?;
+        let mut slots = 0;
+        // SAFETY: the names are strings that exist already, so nothing is allocated.
+        unsafe {
+            ffi::lua_rawcheckstack(self.lua, 32);
+            for name in [c"heka.handler", c"heka.msg", c"process_message", c"timer_event"] {
+                ffi::lua_rawgetfield(self.lua, ffi::LUA_REGISTRYINDEX, name.as_ptr());
+                slots += 1;
+            }
+            debug_assert_eq!(ffi::lua_gettop(self.lua), slots, "the stack was empty");
+        }
+        Ok(())
+    }
+}
+
+/// Pushes the library called `name`, made if it is not there.
+unsafe fn library(lua: *mut lua_State, name: &'static CStr) {
+    // SAFETY: runs protected.
+    unsafe {
+        if ffi::lua_getfield(lua, ffi::LUA_GLOBALSINDEX, name.as_ptr()) != ffi::LUA_TTABLE {
+            ffi::lua_settop(lua, -2);
+            ffi::lua_createtable(lua, 0, 8);
+            ffi::lua_pushvalue(lua, -1);
+            ffi::lua_setfield(lua, ffi::LUA_GLOBALSINDEX, name.as_ptr());
+        }
+    }
+}
+
+/// Names the type of the metatable on top, and keeps scripts from it.
+unsafe fn name_type(lua: *mut lua_State, name: &'static CStr) {
+    // SAFETY: runs protected.
+    unsafe {
+        ffi::lua_pushstring_(lua, name.as_ptr());
+        ffi::lua_setfield(lua, -2, c"__type".as_ptr());
+        ffi::lua_pushstring_(lua, c"locked".as_ptr());
+        ffi::lua_setfield(lua, -2, c"__metatable".as_ptr());
+        ffi::lua_setreadonly(lua, -1, 1);
+    }
+}
+
+/// Opens the libraries of Lua that scripts may have.
+///
+/// # Safety
+/// Must run protected, in an open state.
+pub(super) unsafe fn open(lua: *mut lua_State) {
+    let libraries: [(&CStr, ffi::lua_CFunction); 9] = [
+        (c"", ffi::luaopen_base),
+        (c"coroutine", ffi::luaopen_coroutine),
+        (c"table", ffi::luaopen_table),
+        (c"string", ffi::luaopen_string),
+        (c"math", ffi::luaopen_math),
+        (c"utf8", ffi::luaopen_utf8),
+        (c"bit32", ffi::luaopen_bit32),
+        (c"buffer", ffi::luaopen_buffer),
+        (c"integer", ffi::luaopen_integer),
+    ];
+    for (name, open) in libraries {
+        // SAFETY: runs protected.
+        unsafe {
+            ffi::lua_pushcclosurek(lua, open, std::ptr::null(), 0, None);
+            ffi::lua_pushstring_(lua, name.as_ptr());
+            ffi::lua_call(lua, 1, 0);
+        }
+    }
+}
