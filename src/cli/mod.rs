@@ -8,6 +8,7 @@ pub mod check;
 mod configuration;
 pub mod flood;
 pub mod inject;
+pub mod logstreamer;
 mod pid_file;
 pub mod plugins;
 pub mod run;
@@ -34,6 +35,7 @@ enum Subcommand {
     Cat(cat::Command),
     Inject(inject::Command),
     Flood(flood::Command),
+    Logstreamer(logstreamer::Command),
     Plugins(plugins::Command),
 }
 
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Subcommand::Cat(command) => command.run(),
         Subcommand::Inject(command) => command.run(),
         Subcommand::Flood(command) => command.run(),
+        Subcommand::Logstreamer(command) => command.run(),
         Subcommand::Plugins(command) => command.run(),
     };
     done.unwrap_or_else(|error| {

@@ -80,3 +80,18 @@ fn cat_shows_where_a_matcher_is_wrong() -> anyhow::Result<()> {
     anyhow::ensure!(finished.stderr.contains('^'), "no caret: {}", finished.stderr);
     Ok(())
 }
+
+fn logstreamer_lists_files_in_order() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[web]\ntype = \"LogstreamerInput\"\nlog_directory = \"DIR/logs\"\n\
+         file_match = 'access\\.log\\.?(?P<Number>\\d*)'\npriority = [\"^Number\"]\n",
+    )?;
+    for name in ["access.log", "access.log.2", "access.log.10", "error.log"] {
+        place.write(&format!("logs/{name}"), "line\n")?;
+    }
+    let listed = place.heka(&["logstreamer", "heka.toml"], "")?.expect_code(0)?;
+    let names: Vec<&str> =
+        listed.stdout.lines().filter_map(|line| Some(line.rsplit_once("/logs/")?.1)).collect();
+    anyhow::ensure!(names == ["access.log.10", "access.log.2", "access.log"], "{}", listed.stdout);
+    Ok(())
+}

@@ -8,6 +8,8 @@ mod command_line;
 mod configurations;
 mod engine;
 mod harness;
+mod quickstart;
+mod scripts;
 mod suite;
 mod tidy;
 
@@ -17,10 +19,16 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials =
-        [tidy::trials(), command_line::trials(), configurations::trials(), engine::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials = [
+        tidy::trials(),
+        command_line::trials(),
+        scripts::trials(),
+        quickstart::trials(),
+        configurations::trials(),
+        engine::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

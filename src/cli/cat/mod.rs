@@ -3,6 +3,7 @@
 //! What is damaged is named on stderr, with its place, and passed over; with `--format heka` that
 //! repairs a stream.
 
+mod history;
 mod stream;
 
 use std::fs::File;
@@ -20,7 +21,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::catalog::CATALOG;
+use crate::formats::json_message::JsonMessage;
 use crate::matcher::Matcher;
+use crate::message::Batch;
 use crate::message::Message;
 use crate::message::frame;
 use crate::metrics::Registry;
@@ -39,7 +42,7 @@ const DAMAGE: u8 = 3;
 /// Reads framed streams and journals: filters, counts, converts and repairs them.
 #[derive(Debug, clap::Args)]
 pub struct Command {
-    /// The file of framed messages; `-` is stdin
+    /// A file of framed messages, `-` for stdin, or the folder of a journal or of an engine's state
     file: PathBuf,
     /// Only messages that pass this matcher
     #[arg(long = "match", value_name = "EXPR", default_value = "TRUE", value_parser = Matcher::parse)]
@@ -50,7 +53,7 @@ pub struct Command {
     /// Waits for more at the end
     #[arg(long, short)]
     follow: bool,
-    /// Begins this many bytes into the file
+    /// Begins this many bytes into the file, or at this entry of the journal
     #[arg(long, default_value_t = 0)]
     offset: u64,
     /// Writes into this file instead of stdout
@@ -91,26 +94,34 @@ impl Command {
     /// Writes what passes; returns how many damaged places there are.
     fn copy(&self) -> anyhow::Result<u64> {
         let mut writer = Writer::new(self)?;
+        let damages = if self.file.is_dir() {
+            history::copy(self, &self.file, &mut writer)?
+        } else {
+            self.copy_stream(&mut writer)?
+        };
+        writer.end()?;
+        Ok(damages)
+    }
+
+    fn copy_stream(&self, writer: &mut Writer<'_>) -> anyhow::Result<u64> {
         let from = self.open()?;
         let mut frames = Frames::new(from, self.offset, self.max_message_size);
         let mut damages = 0;
         loop {
             match frames.next(!self.follow)? {
                 Found::Message(message, header) => writer.take(&Message::new(message, &header))?,
-                Found::Json(_) => writer.pass_over("a message in JSON")?,
+                Found::Json(text) => writer.take_json(text)?,
                 Found::Damage(damage) => {
                     damages += 1;
                     report(&self.file, &damage);
                 }
                 Found::End if self.follow => {
-                    writer.out.flush()?;
+                    writer.flush()?;
                     std::thread::sleep(LOOK);
                 }
-                Found::End => break,
+                Found::End => return Ok(damages),
             }
         }
-        writer.end()?;
-        Ok(damages)
     }
 
     fn open(&self) -> anyhow::Result<Box<dyn Read>> {
@@ -191,11 +202,26 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Counts something that is a message but cannot be shown.
-    fn pass_over(&mut self, what: &str) -> anyhow::Result<()> {
-        self.processed += 1;
-        eprintln!("passed over {what}");
-        Ok(())
+    /// Takes a message in JSON, as clients of 2013 send it; what it lacks stays empty.
+    fn take_json(&mut self, text: &[u8]) -> anyhow::Result<()> {
+        match JsonMessage::read(text) {
+            Ok(message) => {
+                let mut batch = Batch::new();
+                let mut builder = batch.begin();
+                message.write([0; 16], 0, &mut builder);
+                builder.finish()?;
+                self.take(&batch.message(0))
+            }
+            Err(error) => {
+                self.processed += 1;
+                eprintln!("passed over a message in JSON: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 
     fn end(mut self) -> anyhow::Result<()> {

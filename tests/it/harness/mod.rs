@@ -83,6 +83,11 @@ impl Place {
         Engine::start(command, "")
     }
 
+    /// Starts any subcommand.
+    pub(crate) fn start(&self, arguments: &[&str]) -> anyhow::Result<Engine> {
+        Engine::start(self.command(arguments), "")
+    }
+
     /// Runs any subcommand to its end, with this on its stdin.
     pub(crate) fn heka(&self, arguments: &[&str], stdin: &str) -> anyhow::Result<Finished> {
         Engine::start(self.command(arguments), stdin)?.finish()
