@@ -23,19 +23,19 @@ use std::path::PathBuf;
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/sandboxes"]
+#[folder = "sandboxes"]
 #[prefix = "sandboxes/"]
 #[allow_missing = true]
 struct Sandboxes;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/lua"]
+#[folder = "lua"]
 #[prefix = "lua/"]
 #[allow_missing = true]
 struct Modules;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/config"]
+#[folder = "config"]
 #[prefix = "config/"]
 #[allow_missing = true]
 struct Configurations;
