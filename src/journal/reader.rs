@@ -1,6 +1,5 @@
 //! A reader: takes entries from the tail, and from the disk what is no longer there.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +13,7 @@ use super::segment::Segment;
 use super::settings::FullAction;
 use super::state::Shared;
 use super::state::State;
+use super::walk;
 use super::walk::Walk;
 
 /// Where a reader begins that the journal does not know yet.
@@ -275,7 +275,7 @@ impl Reader {
         let next = self.at.next();
         let failed = |error| Error::segment(segment.number, error);
         if self.disk.as_ref().is_none_or(|disk| disk.segment.number != segment.number) {
-            let file = match File::open(&segment.path) {
+            let file = match walk::open(&segment.path) {
                 Ok(file) => Arc::new(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(failed(error)),

@@ -152,8 +152,12 @@ impl Readers {
     pub(super) fn is_dirty(&self, durable: Position) -> bool {
         self.is_changed
             || self.tracked.iter().any(|reader| {
-                reader.keeps == Keeps::Cursor
-                    && reader.place.committed().min(durable) > reader.stored
+                let reached = match reader.keeps {
+                    Keeps::Cursor => reader.place.committed().min(durable),
+                    Keeps::Snapshot => reader.snapshot,
+                    Keeps::Nothing => Position(0),
+                };
+                reached > reader.stored
             })
     }
 

@@ -5,17 +5,26 @@
 //! segment has another number.
 
 use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
+
+use nix::fcntl::OFlag;
 
 use super::entry::Position;
 use super::layout;
 use super::layout::HEADER;
 use super::layout::RecordHeader;
 
-/// How much is read at once, in bytes.
-const CHUNK: usize = 256 << 10;
+/// What places and lengths of reads are multiples of, in bytes.
+const BLOCK: usize = 4096;
+/// How much is read at once to begin with, in bytes.
+const FIRST_CHUNK: usize = 64 << 10;
+/// How much is read at once by one who reads on, in bytes.
+const LARGEST_CHUNK: usize = 256 << 10;
 
 /// A way through a segment.
 #[derive(Debug)]
@@ -24,9 +33,14 @@ pub(super) struct Walk {
     segment: u64,
     /// Where the next record starts.
     at: u64,
-    buffer: Vec<u8>,
+    memory: Vec<u8>,
+    /// Where in `memory` the buffer starts, at a multiple of a block.
+    start: usize,
+    /// How many bytes of the buffer hold what the file says.
+    valid: usize,
     /// Where in the file the buffer starts.
     buffer_at: u64,
+    chunk: usize,
     /// What is behind this byte is not looked at: it may be about to be written.
     limit: u64,
 }
@@ -45,7 +59,17 @@ pub(super) enum Found {
 impl Walk {
     /// Starts at byte `at` of the segment `segment`.
     pub(super) fn new(file: Arc<File>, segment: u64, at: u64) -> Walk {
-        Walk { file, segment, at, buffer: Vec::new(), buffer_at: 0, limit: u64::MAX }
+        Walk {
+            file,
+            segment,
+            at,
+            memory: Vec::new(),
+            start: 0,
+            valid: 0,
+            buffer_at: 0,
+            chunk: FIRST_CHUNK,
+            limit: u64::MAX,
+        }
     }
 
     /// Looks no further than byte `limit`.
@@ -60,7 +84,7 @@ impl Walk {
 
     /// Forgets what has been read of the file, which may have been written since.
     pub(super) fn forget(&mut self) {
-        self.buffer.clear();
+        self.valid = 0;
     }
 
     /// Where the next record starts.
@@ -141,7 +165,8 @@ impl Walk {
 
     fn buffered(&self, at: u64) -> &[u8] {
         let offset = at.checked_sub(self.buffer_at).and_then(|offset| usize::try_from(offset).ok());
-        offset.and_then(|offset| self.buffer.get(offset..)).unwrap_or_default()
+        let valid = &self.memory[self.start..self.start + self.valid];
+        offset.and_then(|offset| valid.get(offset..)).unwrap_or_default()
     }
 
     /// Sees to it that `wanted` bytes from `at` on are in the buffer, if the file has them.
@@ -149,28 +174,59 @@ impl Walk {
         if self.buffered(at).len() >= wanted {
             return Ok(());
         }
-        let allowed = usize::try_from(self.limit.saturating_sub(at)).unwrap_or(usize::MAX);
-        self.buffer.resize(CHUNK.max(wanted).min(allowed), 0);
-        let read = read_at(&self.file, &mut self.buffer, at);
-        self.buffer.truncate(*read.as_ref().unwrap_or(&0));
-        self.buffer_at = at;
-        read.map(|_| ())
+        let from = at / BLOCK as u64 * BLOCK as u64;
+        let allowed = usize::try_from(self.limit.saturating_sub(from)).unwrap_or(usize::MAX);
+        let inside = usize::try_from(at - from).unwrap_or_default();
+        // Someone who reads on will read much more.
+        self.chunk = if from > self.buffer_at { LARGEST_CHUNK } else { self.chunk };
+        let length = (inside + wanted).max(self.chunk).min(allowed).next_multiple_of(BLOCK);
+        if self.memory.len() < length + BLOCK {
+            self.memory = vec![0; length + BLOCK];
+            self.start = self.memory.as_ptr().align_offset(BLOCK).min(BLOCK);
+        }
+        self.valid = 0;
+        self.buffer_at = from;
+        while self.valid < length {
+            let out = &mut self.memory[self.start + self.valid..self.start + length];
+            match self.file.read_at(out, from + self.valid as u64) {
+                Ok(read) => {
+                    self.valid += read;
+                    // Only at its end does a file give less than whole blocks.
+                    if read == 0 || read % BLOCK != 0 {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.valid = self.valid.min(allowed);
+        Ok(())
     }
 
-    /// Takes `length` bytes from `from` on out of the buffer, and what is not there from the file.
+    /// Copies `length` bytes from `from` on; nothing when the file ends before.
     fn copy(&mut self, from: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
-        if self.buffered(from).len() < length && length <= CHUNK / 4 {
-            self.fill(from, length)?;
+        let mut out = Vec::with_capacity(length);
+        while out.len() < length {
+            let at = from + out.len() as u64;
+            self.fill(at, 1)?;
+            let there = self.buffered(at);
+            if there.is_empty() {
+                return Ok(None);
+            }
+            out.extend_from_slice(&there[..there.len().min(length - out.len())]);
         }
-        let buffered = self.buffered(from);
-        if let Some(whole) = buffered.get(..length) {
-            return Ok(Some(whole.to_vec()));
-        }
-        let mut out = vec![0; length];
-        let have = buffered.len();
-        out[..have].copy_from_slice(buffered);
-        let read = read_at(&self.file, &mut out[have..], from + have as u64)?;
-        Ok((have + read == length).then_some(out))
+        Ok(Some(out))
+    }
+}
+
+/// Opens a segment for one who reads on through it, past the page cache where that can be: what is
+/// not in memory any more is read once by each of the few readers that are behind.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let direct = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECT.bits()).open(path);
+    match direct {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => File::open(path),
+        opened => opened,
     }
 }
 

@@ -24,8 +24,8 @@ use super::state::Shared;
 use super::state::State;
 use super::table::Cursor;
 
-/// The least time from the end of a sync to the start of the next.
-const PACE: Duration = Duration::from_millis(2);
+/// The least time from the end of a sync to the start of the next, unless much has come meanwhile.
+const PACE: Duration = Duration::from_millis(5);
 /// After this time an entry is synced though nobody asked.
 const UNWANTED: Duration = Duration::from_secs(1);
 /// How often cursors are written and old segments looked through.
@@ -133,11 +133,11 @@ impl Writer {
 
     /// When the next sync is to start, as things stand.
     fn sync_at(&self, state: &State) -> Option<Instant> {
-        let is_full = state.unsynced_bytes >= self.shared.limits.tail_bytes / 2;
+        let is_full = state.unsynced_bytes >= self.shared.limits.tail_bytes / 8;
         if state.end <= state.durable {
             None
         } else if state.want > state.durable || is_full {
-            Some(self.last_sync + PACE)
+            Some(if is_full { self.last_sync } else { self.last_sync + PACE })
         } else {
             state.unsynced_since.map(|since| since + UNWANTED)
         }
