@@ -60,6 +60,10 @@ impl Filter for SandboxFilter {
         Ok(self.0.version(&engine.share_dir)?)
     }
 
+    fn max_failures(&self) -> Option<u32> {
+        Some(self.0.max_failures)
+    }
+
     fn keeps_state(&self) -> bool {
         self.0.preserve_data
     }

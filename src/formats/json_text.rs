@@ -88,14 +88,6 @@ fn put_escape(out: &mut Vec<u8>, byte: u8) {
 #[inline]
 fn plain_len(text: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(sixteen) = text.get(at..at + 16) {
-        // Compared side by side: as signed numbers controls and all but ASCII are below a space.
-        let special = |byte: &u8| byte.cast_signed() < 0x20 || matches!(byte, b'"' | b'\\');
-        if sixteen.iter().fold(false, |found, byte| found | special(byte)) {
-            break;
-        }
-        at += 16;
-    }
     while let Some(eight) = text.get(at..at + 8) {
         if let Some(found) = special_in(eight) {
             return at + found;

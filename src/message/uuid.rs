@@ -82,7 +82,9 @@ pub fn text(uuid: &[u8]) -> Option<[u8; 36]> {
     let uuid: &[u8; 16] = uuid.try_into().ok()?;
     let mut out = [b'-'; 36];
     for (byte, place) in uuid.iter().zip(PLACES) {
-        out[place..place + 2].copy_from_slice(&HEX[usize::from(*byte)]);
+        let [high, low] = HEX[usize::from(*byte)];
+        out[place] = high;
+        out[place + 1] = low;
     }
     Some(out)
 }

@@ -37,6 +37,28 @@ pub(super) struct Writer {
     places: Vec<Place>,
     /// So many of them were in one message; those behind may repeat a name.
     in_one: usize,
+    /// The last type, logger, version and hostname, which the next message mostly has too.
+    repeated: [Repeated; 4],
+}
+
+/// A text of the header, and how it is written with its key.
+#[derive(Default)]
+struct Repeated {
+    text: Vec<u8>,
+    written: Vec<u8>,
+}
+
+impl Repeated {
+    fn put(&mut self, key: Key, text: &[u8], out: &mut Vec<u8>) {
+        if self.text != text || self.written.is_empty() {
+            self.text.clear();
+            self.text.extend_from_slice(text);
+            self.written.clear();
+            self.written.extend_from_slice(key.opening());
+            json_text::put_string(&mut self.written, text);
+        }
+        out.extend_from_slice(&self.written);
+    }
 }
 
 /// A name of a field, and what follows from it.
@@ -63,22 +85,25 @@ impl Writer {
             is_flat: settings.flatten,
             places: Vec::new(),
             in_one: 0,
+            repeated: Default::default(),
         }
     }
 
     fn put_key(&mut self, key: Key, message: &Message<'_>, out: &mut Vec<u8>) {
-        let mut text = |is_there: bool, text: &[u8]| {
-            if is_there {
-                out.extend_from_slice(key.opening());
-                json_text::put_string(out, text);
-            }
-        };
+        let [message_type, logger, env_version, hostname] = &mut self.repeated;
         match key {
-            Key::Type => text(message.has_message_type(), message.message_type()),
-            Key::Logger => text(message.has_logger(), message.logger()),
-            Key::Payload => text(message.has_payload(), message.payload()),
-            Key::EnvVersion => text(message.has_env_version(), message.env_version()),
-            Key::Hostname => text(message.has_hostname(), message.hostname()),
+            Key::Type if message.has_message_type() => {
+                message_type.put(key, message.message_type(), out);
+            }
+            Key::Logger if message.has_logger() => logger.put(key, message.logger(), out),
+            Key::EnvVersion if message.has_env_version() => {
+                env_version.put(key, message.env_version(), out);
+            }
+            Key::Hostname if message.has_hostname() => hostname.put(key, message.hostname(), out),
+            Key::Payload if message.has_payload() => {
+                out.extend_from_slice(key.opening());
+                json_text::put_string(out, message.payload());
+            }
             Key::Uuid => {
                 if let Some(uuid) = uuid_text(message.uuid()) {
                     out.extend_from_slice(key.opening());
@@ -100,7 +125,6 @@ impl Writer {
                 out.extend_from_slice(key.opening());
                 json_text::put_integer(out, message.pid().into());
             }
-            Key::Timestamp | Key::Pid => {}
             Key::Fields if self.is_flat => self.put_fields(message, out),
             Key::Fields => {
                 let start = out.len();
@@ -114,6 +138,8 @@ impl Writer {
                     out.push(b'}');
                 }
             }
+            // What the message lacks is left out.
+            _ => {}
         }
     }
 
