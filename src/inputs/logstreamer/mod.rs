@@ -42,6 +42,7 @@ use schemars::Schema;
 use schemars::SchemaGenerator;
 use serde::Deserialize;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::follow::Options;
 use self::layout::Layout;
@@ -183,6 +184,7 @@ impl Input for LogstreamerInput {
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let rescan = Arc::<Rescan>::default();
         let watch = watch::Watch::start(&self.settings.log_directory, &rescan);
+        let mut quiet_until = Instant::now();
         let mut tasks = JoinSet::new();
         let mut streams = Streams::new(&cx, &self.settings, self.options(cx.until_done));
         let mut looking = tokio::time::interval(self.settings.check_data_interval.max(MIN_LOOK));
@@ -193,8 +195,9 @@ impl Input for LogstreamerInput {
             tokio::select! {
                 () = cx.stopping.cancelled() => break,
                 _ = scanning.tick() => streams.update(self.scan(&rescan).await?, &rescan, &mut tasks),
-                () = rescan.asked() => {
+                () = rescan.asked_after(quiet_until) => {
                     streams.update(self.scan(&rescan).await?, &rescan, &mut tasks);
+                    quiet_until = Instant::now() + self.settings.check_data_interval / SCANS;
                     scanning.reset();
                 }
                 _ = looking.tick() => streams.look(&rescan).await,
@@ -214,6 +217,8 @@ impl Input for LogstreamerInput {
     }
 }
 
+/// How many scans that are asked for there are in an interval of looking for data, at most.
+const SCANS: u32 = 4;
 /// The shortest time between two looks at the sizes of files.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 /// The shortest time between two scans that nobody asked for.

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
@@ -24,7 +25,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// An open file and how far it has been read.
 pub(super) struct Reader {
-    file: File,
+    file: Arc<File>,
     content: Content,
     identity: Identity,
     offset: u64,
@@ -63,6 +64,7 @@ impl Reader {
         };
         let data = file.metadata()?;
         let (identity, modified, size) = (Identity::of(&data), modified(&data), data.len());
+        let file = Arc::new(file);
         Ok(Reader { file, content, identity, offset: 0, tail: Tail::default(), modified, size })
     }
 
@@ -209,8 +211,8 @@ impl Reader {
         self.size
     }
 
-    /// Another handle on the file, to look at its size.
-    pub(super) fn handle(&self) -> std::io::Result<File> {
-        self.file.try_clone()
+    /// The open file, to look at its size.
+    pub(super) fn handle(&self) -> Arc<File> {
+        self.file.clone()
     }
 }

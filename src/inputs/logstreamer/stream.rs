@@ -63,8 +63,9 @@ impl Rescan {
         number
     }
 
-    /// Waits until a scan is asked for.
-    pub(super) async fn asked(&self) {
+    /// Waits until a scan is asked for, and until `then`.
+    pub(super) async fn asked_after(&self, then: tokio::time::Instant) {
+        tokio::time::sleep_until(then).await;
         self.wake.notified().await;
     }
 

@@ -63,7 +63,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 struct End {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     identity: Identity,
     size: u64,
@@ -83,9 +83,9 @@ pub(super) struct Sight {
 impl Waiting {
     /// Waits where the reader of `current` is, in the file that was called so, and for `expected`.
     pub(super) fn at(current: Option<(&Reader, &Path)>, expected: Option<&Path>) -> Waiting {
-        let end = current.and_then(|(reader, path)| {
+        let end = current.map(|(reader, path)| {
             let mut end = End {
-                file: reader.handle().ok()?,
+                file: reader.handle(),
                 path: path.to_owned(),
                 identity: reader.identity(),
                 size: reader.size(),
@@ -93,7 +93,7 @@ impl Waiting {
                 has_moved: false,
             };
             end.has_moved = end.look().has_moved;
-            Some(end)
+            end
         });
         Waiting { end, expected: expected.map(Path::to_owned) }
     }

@@ -4,6 +4,9 @@
 //! be compressed with gzip; all bodies together are held to a budget, and who finds no room in time
 //! is answered with 503, as is everyone while the engine stops.
 
+mod key;
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -12,7 +15,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context;
-use anyhow::bail;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -26,14 +28,15 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
+use self::key::AuthType;
+use self::key::Key;
+use self::refusal::Refusal;
 use crate::message::Value;
 use crate::net::Address;
 use crate::net::ListenOptions;
@@ -100,16 +103,6 @@ pub(super) struct HttpListenInput {
     max_connections: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-enum AuthType {
-    #[default]
-    #[serde(rename = "")]
-    None,
-    Basic,
-    #[serde(rename = "API")]
-    Api,
-}
-
 fn address() -> String {
     "127.0.0.1:8325".to_owned()
 }
@@ -161,13 +154,6 @@ struct Desk {
     streams: Mutex<Vec<Stream>>,
 }
 
-/// The header a request has to have.
-struct Key {
-    header: HeaderName,
-    value: Vec<u8>,
-    challenge: &'static str,
-}
-
 impl Desk {
     fn new(settings: &HttpListenInput, cx: &InputContext) -> anyhow::Result<Desk> {
         let mut headers = HeaderMap::new();
@@ -186,92 +172,12 @@ impl Desk {
             cx: cx.clone(),
             headers,
             request_headers,
-            key: settings.key()?,
+            key: Key::of(settings)?,
             max_body,
             // A compressed body is held packed and unpacked.
             room: Arc::new(Semaphore::new(BUDGET.max(max_body.saturating_mul(2)) as usize)),
             streams: Mutex::default(),
         })
-    }
-}
-
-impl HttpListenInput {
-    fn key(&self) -> anyhow::Result<Option<Key>> {
-        let secret = |secret: &Option<Secret>| {
-            secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default()
-        };
-        Ok(match self.auth_type {
-            AuthType::None => None,
-            AuthType::Basic => {
-                let password = secret(&self.password);
-                if self.username.is_empty() || password.is_empty() {
-                    bail!("`auth_type` Basic needs `username` and `password`");
-                }
-                let value = BASE64.encode(format!("{}:{password}", self.username));
-                Some(Key {
-                    header: header::AUTHORIZATION,
-                    value: format!("Basic {value}").into_bytes(),
-                    challenge: "Basic realm=\"heka\", charset=\"UTF-8\"",
-                })
-            }
-            AuthType::Api => {
-                let value = secret(&self.api_key).into_bytes();
-                if value.is_empty() {
-                    bail!("`auth_type` API needs `api_key`");
-                }
-                let header = HeaderName::from_static("x-api-key");
-                Some(Key { header, value, challenge: "X-API-KEY" })
-            }
-        })
-    }
-}
-
-impl Key {
-    /// Tells whether a request has the key, in a time that does not depend on how much of it.
-    fn opens(&self, headers: &HeaderMap) -> bool {
-        let Some(given) = headers.get(&self.header) else { return false };
-        let given = given.as_bytes();
-        let difference = given.iter().zip(&self.value).fold(0, |all, (a, b)| all | (a ^ b));
-        difference == 0 && given.len() == self.value.len()
-    }
-}
-
-/// Why a request is not taken.
-#[derive(Debug)]
-enum Refusal {
-    Unauthorized(&'static str),
-    TooLarge,
-    TooSlow,
-    Encoding,
-    Body(String),
-    Unavailable,
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Refusal::Unauthorized(challenge) => {
-                let challenge = [(header::WWW_AUTHENTICATE, challenge)];
-                (StatusCode::UNAUTHORIZED, challenge, "unauthorized\n").into_response()
-            }
-            Refusal::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response()
-            }
-            Refusal::TooSlow => {
-                (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response()
-            }
-            Refusal::Encoding => {
-                let text = "only gzip is known as encoding\n";
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response()
-            }
-            Refusal::Body(reason) => {
-                (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response()
-            }
-            Refusal::Unavailable => {
-                let later = [(header::RETRY_AFTER, "1")];
-                (StatusCode::SERVICE_UNAVAILABLE, later, "try again later\n").into_response()
-            }
-        }
     }
 }
 
@@ -412,120 +318,4 @@ fn unpack(bytes: &[u8], limit: usize) -> Result<Bytes, Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-    use crate::inputs::testing::Desk as TestDesk;
-
-    struct Served {
-        desk: TestDesk,
-        url: String,
-        running: tokio::task::JoinHandle<anyhow::Result<()>>,
-    }
-
-    async fn start(settings: &str) -> Served {
-        let input: HttpListenInput = toml::from_str(settings).unwrap();
-        let desk = TestDesk::new("http");
-        let cx = desk.context();
-        let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
-        let options = ListenOptions { keep_alive: None, max_connections: 8, tls: None };
-        let listener = Listener::bind(&address, options).await.unwrap();
-        let url = format!("http://{}", listener.local_address().unwrap());
-        let requests = Arc::new(Desk::new(&input, &cx).unwrap());
-        Served { desk, url, running: tokio::spawn(serve(listener, requests, cx)) }
-    }
-
-    fn client() -> reqwest::Client {
-        http::client(None, http::ClientOptions::default()).unwrap()
-    }
-
-    async fn check(
-        settings: &str,
-        request: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
-        expected: (u16, &[&str]),
-    ) {
-        let served = start(settings).await;
-        let answer = request(client().post(&served.url)).send().await.unwrap();
-        let texts: Vec<_> = served.desk.delivered().into_iter().map(|one| one.text).collect();
-        assert_eq!(
-            (answer.status().as_u16(), &texts[..]),
-            (expected.0, &expected.1.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()[..])
-        );
-        served.desk.stopping.cancel();
-        served.running.await.unwrap().unwrap();
-    }
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[tokio::test]
-    async fn bodies_are_taken_packed_or_not_up_to_their_bound() {
-        check("", |request| request.body("one"), (200, &["one"])).await;
-        let packed = |text: &'static [u8]| {
-            move |request: reqwest::RequestBuilder| {
-                request.header("content-encoding", "gzip").body(gzip(text))
-            }
-        };
-        check("", packed(b"two"), (200, &["two"])).await;
-        let small = "max_body_bytes = 100";
-        check(small, |request| request.body("x".repeat(101)), (413, &[])).await;
-        check(small, packed(&[b'x'; 101]), (413, &[])).await;
-        check("", |request| request.header("content-encoding", "gzip").body("no"), (400, &[]))
-            .await;
-        check("", |request| request.header("content-encoding", "br").body("no"), (415, &[])).await;
-    }
-
-    #[tokio::test]
-    async fn who_has_no_key_is_refused_and_not_heard() {
-        let basic = "auth_type = 'Basic'\nusername = 'u'\npassword = 'p'";
-        check(basic, |request| request.body("x"), (401, &[])).await;
-        check(basic, |request| request.basic_auth("u", Some("wrong")).body("x"), (401, &[])).await;
-        check(basic, |request| request.basic_auth("u", Some("p")).body("x"), (200, &["x"])).await;
-        let api = "auth_type = 'API'\napi_key = 'k'";
-        check(api, |request| request.header("X-API-KEY", "kk").body("x"), (401, &[])).await;
-        check(api, |request| request.header("X-API-KEY", "k").body("x"), (200, &["x"])).await;
-    }
-
-    #[tokio::test]
-    async fn request_says_where_it_comes_from_and_answer_has_the_headers() {
-        let served = start("headers = { x-answer = 'yes' }\nrequest_headers = ['X-Trace']").await;
-        let request = client().post(format!("{}/path?a=1&b=two%20words", served.url));
-        let request = request.header("X-Trace", "t").header("user-agent", "agent").body("text");
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.headers()["x-answer"], "yes");
-        let one = &served.desk.delivered()[0];
-        assert_eq!(one.origin.message_type, b"heka.httpdata.request");
-        assert_eq!((one.origin.severity, &one.origin.env_version[..]), (Some(6), &b"1"[..]));
-        let mut expected = Origin::default();
-        let host = served.url.trim_start_matches("http://");
-        for (name, value) in [
-            ("Protocol", "HTTP/1.1"),
-            ("UserAgent", "agent"),
-            ("ContentType", ""),
-            ("Path", "/path"),
-            ("Host", host),
-            ("RemoteAddr", "127.0.0.1"),
-            ("x-trace", "t"),
-            ("a", "1"),
-            ("b", "two words"),
-        ] {
-            expected.push(name, "", Value::String(value.as_bytes()));
-        }
-        assert_eq!(one.origin.fields(), expected.fields());
-        served.desk.stopping.cancel();
-        served.running.await.unwrap().unwrap();
-    }
-
-    #[test]
-    fn settings_without_a_key_are_refused() {
-        let desk = TestDesk::new("http");
-        for text in ["auth_type = 'Basic'\nusername = 'u'", "auth_type = 'API'"] {
-            let input: HttpListenInput = toml::from_str(text).unwrap();
-            assert!(Desk::new(&input, &desk.context()).is_err(), "{text}");
-        }
-    }
-}
+mod tests;
