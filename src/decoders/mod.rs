@@ -16,7 +16,6 @@ mod tests;
 
 use crate::plugin::Decoder;
 use crate::plugin::Kind;
-
 use access_log::AccessLogDecoder;
 use json::JsonDecoder;
 use multi::MultiDecoder;

@@ -12,7 +12,6 @@ mod tests;
 
 use crate::plugin::Kind;
 use crate::plugin::Splitter;
-
 use heka_framing::HekaFramingSplitter;
 use null::NullSplitter;
 use pattern_grouping::PatternGroupingSplitter;

@@ -1,3 +1,5 @@
+//! Tests of the JSON encoder.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the stat filter.
+
 use std::time::Duration;
 
 use super::*;

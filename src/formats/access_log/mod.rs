@@ -26,7 +26,6 @@ pub use read::Line;
 pub use read::Mismatch;
 
 use crate::message::Builder;
-
 use read::Found;
 use variable::Kind;
 use variable::Variable;

@@ -1,3 +1,5 @@
+//! Tests of the file output.
+
 use std::path::Path;
 use std::sync::Arc;
 

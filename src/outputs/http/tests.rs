@@ -1,3 +1,5 @@
+//! Tests of the HTTP output.
+
 use std::sync::Arc;
 use std::sync::Mutex;
 
