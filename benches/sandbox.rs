@@ -90,13 +90,32 @@ fn batch() -> Batch {
     batch
 }
 
+/// What a state costs that does nothing: memory, and the time to make it.
+fn idle() {
+    const STATES: usize = 50;
+    let script =
+        Script { path: "idle.lua".into(), text: "function process_message() return 0 end".into() };
+    let spec = Spec::new("idle", Role::Filter, script);
+    let began = cpu_ns();
+    let mut states: Vec<Sandbox> =
+        (0..STATES).map(|_| Sandbox::load(&spec).expect("the script is sound")).collect();
+    let each = (cpu_ns() - began) / STATES as u128 / 1000;
+    let held: usize = states.iter_mut().map(|state| state.usage().memory).sum();
+    println!("{:20} {:>5} KiB, made in {each} us", "idle state", held / STATES / 1024);
+    let state = states.first_mut().expect("there are some");
+    let began = cpu_ns();
+    let bytes = state.snapshot().expect("there is memory").len();
+    println!("{:20} {:>5} us, {bytes} bytes", "empty snapshot", (cpu_ns() - began) / 1000);
+}
+
 fn main() {
+    idle();
     let batch = batch();
     let matched: Vec<u16> = (0..u16::try_from(batch.len()).unwrap_or(0)).collect();
     for (name, text) in CASES {
         let script = Script { path: "bench.lua".into(), text: (*text).to_owned() };
         let mut spec = Spec::new(name, Role::Filter, script);
-        spec.hostname = "host".to_owned();
+        "host".clone_into(&mut spec.hostname);
         let mut sandbox = match Sandbox::load(&spec) {
             Ok(sandbox) => sandbox,
             Err(error) => {

@@ -41,7 +41,8 @@ impl Sandbox {
         }
         let chunk = chunk_name(&spec.script.path);
         {
-            let _watched = watch.watch(state.interrupt(), spec.limits.cpu * LOAD_FACTOR);
+            let _watched =
+                watch.watch(state.interrupt(), spec.limits.cpu.saturating_mul(LOAD_FACTOR));
             state.run(&chunk, script_text(&spec.script.text)).map_err(failed)?;
         }
         if !state.has_entry(Entry::ProcessMessage) {

@@ -19,7 +19,8 @@ use mlua::ffi::lua_State;
 use super::alloc;
 use super::alloc::Memory;
 use super::args;
-use super::compile;
+use super::compile::compile;
+use super::compile::set_flags;
 use super::interrupt::Gate;
 use super::interrupt::Interrupt;
 use super::library;
@@ -67,6 +68,9 @@ pub(in crate::sandbox) enum With {
     Time(i64, bool),
 }
 
+/// Errors are cut at this length, in bytes.
+const MAX_ERROR: usize = 4096;
+
 const HANDLER: c_int = 1;
 const MESSAGE: c_int = 2;
 const PROCESS_MESSAGE: c_int = 3;
@@ -87,7 +91,7 @@ pub(in crate::sandbox) struct State {
 impl State {
     /// Makes a state with the standard libraries; `watch` counts the calls of this thread.
     pub(in crate::sandbox) fn new(context: Context, watch: Arc<Counters>) -> Result<State, Raised> {
-        compile::set_flags();
+        set_flags();
         let memory = Box::into_raw(Box::new(Memory::new()));
         let selectors = Box::into_raw(Box::default());
         // SAFETY: the allocator takes the memory, which is freed after the state is closed.
@@ -138,7 +142,7 @@ impl State {
 
     /// Compiles `text` and runs it.
     pub(in crate::sandbox) fn run(&mut self, chunk: &CStr, text: &[u8]) -> Result<(), Raised> {
-        let code = compile::compile(text);
+        let code = compile(text);
         self.begin();
         // SAFETY: loading raises nothing, and what it leaves is called protected.
         let status = unsafe {
@@ -308,6 +312,7 @@ impl State {
         // SAFETY: an error leaves its value on top; it is read before it is dropped.
         let text = unsafe {
             let text = if status == 0 { None } else { args::text_at(self.lua, -1) };
+            let text = text.map(|text| &text[..text.len().min(MAX_ERROR)]);
             let text = text.map(|text| String::from_utf8_lossy(text).into_owned());
             ffi::lua_settop(self.lua, base);
             text

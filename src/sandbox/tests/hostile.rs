@@ -276,8 +276,10 @@ fn end(name: &str, body: &str, wrong: &mut Vec<String>) -> End {
     let mut out = Batch::new();
     let mut failures = 0;
     let began = Watch::cpu_of_this_thread();
-    let done =
-        sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut |_| failures += 1);
+    let done = sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut |failure| {
+        failures += 1;
+        assert!(failure.message.len() <= 4096, "{name}");
+    });
     let took = Watch::cpu_of_this_thread().saturating_sub(began);
     if took >= LIMIT + Duration::from_millis(50) {
         wrong.push(format!("{name}: took {took:?}"));
