@@ -153,6 +153,8 @@ impl Task {
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
+                    // There is a place in the queue again.
+                    self.feeder.unpark();
                     if parcel.round == pending.round {
                         pending.current = Some(parcel);
                     }
