@@ -117,6 +117,46 @@ fn check_refused(sections: &str, name: &str, expected: &str) {
     assert!(format!("{error:#}").contains(expected), "{error:#}");
 }
 
+/// The mistakes whose file names have this start and this end, and what is expected of them.
+fn mistakes(prefix: &str, suffix: &str) -> Vec<(String, String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/mistakes");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with(prefix) && name.ends_with(suffix) {
+            let expected = std::fs::read_to_string(path.with_extension("expected")).unwrap();
+            found.push((name, std::fs::read_to_string(&path).unwrap(), expected));
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn kind_of(settings: &str) -> String {
+    settings.trim_start_matches('[').split(']').next().unwrap().to_owned()
+}
+
+#[test]
+fn mistakes_in_records_are_told() {
+    for (name, text, expected) in mistakes("record_", ".txt") {
+        let (settings, record) = text.split_once("\n\n").unwrap();
+        let mut decoding = start(settings, &kind_of(settings)).unwrap();
+        let error = decode(&mut *decoding, Form::Payload, record.trim_end().as_bytes());
+        let error = error.err().map(|error| format!("{error:#}"));
+        assert_eq!(error.as_deref(), Some(expected.trim_end()), "{name}");
+    }
+}
+
+#[test]
+fn mistakes_in_settings_are_told_at_start() {
+    for (name, settings, expected) in mistakes("decoder_", ".toml") {
+        let error = start(&settings, &kind_of(&settings)).err();
+        let error = error.map(|error| format!("{error:#}"));
+        assert_eq!(error.as_deref(), Some(expected.trim_end()), "{name}");
+    }
+}
+
 mod access_log {
     use super::*;
 

@@ -270,6 +270,33 @@ fn lines_that_match_are_one_record() {
     check(kind, settings, b" 1; 2; 3;4; 5;", &[" 1; 2;", " 3;", "4;", " 5;"]);
 }
 
+#[test]
+fn mistakes_in_frames_are_told() {
+    for (name, hex, expected) in mistakes("frame_", ".hex") {
+        let digits = hex.trim().as_bytes().chunks(2);
+        let byte = |two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap();
+        let stream: Vec<u8> = digits.map(byte).collect();
+        let split = split(&mut *start("HekaFramingSplitter", KEYS), &[&stream]);
+        assert_eq!(split.lost, [expected.trim_end()], "{name}");
+    }
+}
+
+/// The mistakes whose file names have this start and this end, and what is expected of them.
+fn mistakes(prefix: &str, suffix: &str) -> Vec<(String, String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/mistakes");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with(prefix) && name.ends_with(suffix) {
+            let expected = std::fs::read_to_string(path.with_extension("expected")).unwrap();
+            found.push((name, std::fs::read_to_string(&path).unwrap(), expected));
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
 /// Settings under which a stream must not depend on its chunks.
 const ANY_CHUNKS: &[(&str, &str)] =
     &[("TokenSplitter", ""), ("TokenSplitter", "count = 3"), ("HekaFramingSplitter", KEYS)];
