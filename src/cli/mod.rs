@@ -3,9 +3,11 @@
 //! Exit codes: 0 done; 1 failed at run time; 2 a mistake in usage or configuration; 3 damage found.
 //! Results go to stdout, all else to stderr.
 
+mod assignment;
 pub mod cat;
 pub mod check;
 mod configuration;
+pub mod filter;
 pub mod flood;
 pub mod inject;
 pub mod logstreamer;
@@ -32,6 +34,7 @@ struct Arguments {
 enum Subcommand {
     Run(run::Command),
     Check(check::Command),
+    Filter(filter::Command),
     Cat(cat::Command),
     Inject(inject::Command),
     Flood(flood::Command),
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Subcommand::Run(command) => command.run(),
         Subcommand::Check(command) => command.run(),
+        Subcommand::Filter(command) => command.run(),
         Subcommand::Cat(command) => command.run(),
         Subcommand::Inject(command) => command.run(),
         Subcommand::Flood(command) => command.run(),

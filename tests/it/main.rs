@@ -7,6 +7,7 @@
 mod command_line;
 mod configurations;
 mod engine;
+mod filter;
 mod harness;
 mod quickstart;
 mod scripts;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         quickstart::trials(),
         configurations::trials(),
         engine::trials(),
+        filter::trials(),
     ]
     .into_iter()
     .flatten()
