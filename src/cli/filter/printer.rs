@@ -212,9 +212,10 @@ fn show(message: Option<(u16, &Batch)>) {
     eprintln!("    its payload: {}{more}", &line[..end]);
 }
 
-/// The text with its lines after the first one moved in.
+/// The text with its lines after the first one moved in, without empty ones.
 fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n    ")
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n    ")
 }
 
 /// The first text of a field; empty when there is none.
