@@ -175,12 +175,11 @@ impl Shared {
         }
     }
 
-    /// Tells whether so many more bytes may be in memory without being synced: half of the tail, so
-    /// that readers of what is durable find the other half in memory.
+    /// Tells whether so many more bytes may be in memory without being synced.
     fn is_synced_enough(&self, state: &State, stored: u64) -> bool {
         self.limits.storage == StorageKind::Memory
             || state.unsynced_bytes == 0
-            || state.unsynced_bytes + stored <= self.limits.tail_bytes / 2
+            || state.unsynced_bytes + stored <= self.limits.tail_bytes
     }
 }
 

@@ -11,7 +11,6 @@ use super::api;
 use super::context::Context;
 use super::failure::Error;
 use super::failure::Problem;
-use super::meter::Meter;
 use super::raw::Baseline;
 use super::raw::Entry;
 use super::raw::Raised;
@@ -58,7 +57,6 @@ impl Sandbox {
         Ok(Sandbox {
             state,
             watch,
-            meter: Meter::default(),
             limits: spec.limits,
             has_timer,
             file: spec.script.path.clone(),

@@ -15,7 +15,6 @@ mod encode;
 mod failure;
 mod load;
 mod message_table;
-mod meter;
 mod process;
 mod random;
 mod raw;
@@ -60,7 +59,6 @@ pub use spec::Spec;
 pub struct Sandbox {
     state: raw::State,
     watch: Arc<watchdog::Watch>,
-    meter: meter::Meter,
     limits: Limits,
     has_timer: bool,
     file: PathBuf,

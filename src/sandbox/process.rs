@@ -31,7 +31,7 @@ impl Sandbox {
         out: &mut Batch,
         on_failure: &mut dyn FnMut(Failure),
     ) -> Processed {
-        let began = self.meter.begin();
+        let began = Watch::cpu_of_this_thread();
         let max_inject = self.limits.max_process_inject;
         let watch = self.watch.clone();
         let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
@@ -55,11 +55,9 @@ impl Sandbox {
                 processed.done += 1;
             }
         });
-        let calls = processed.done as u64 + u64::from(processed.stop.is_some());
-        let took = self.meter.end(began, calls);
         let usage = &mut self.state.cx().usage;
-        usage.calls += calls;
-        usage.cpu_ns += took;
+        usage.calls += processed.done as u64 + u64::from(processed.stop.is_some());
+        self.count_cpu(began);
         processed
     }
 

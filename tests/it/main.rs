@@ -10,6 +10,7 @@ mod engine;
 mod filter;
 mod harness;
 mod quickstart;
+mod readme;
 mod scripts;
 mod suite;
 mod tidy;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         tidy::trials(),
         command_line::trials(),
         scripts::trials(),
+        readme::trials(),
         quickstart::trials(),
         configurations::trials(),
         engine::trials(),

@@ -20,9 +20,6 @@ use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 use crate::stdx::backoff::Backoff;
 
-/// What is held is flushed at this size, whatever the interval: the journal has to keep it so long.
-const MAX_HELD: u64 = 4 * 1024 * 1024;
-
 /// See the module.
 pub(super) struct Task {
     pub(super) context: OutputContext,
@@ -62,7 +59,6 @@ enum Turn {
 struct Pending {
     current: Option<Parcel>,
     held: Option<u64>,
-    held_bytes: u64,
     round: u64,
 }
 
@@ -157,8 +153,6 @@ impl Task {
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
-                    // There is a place in the queue again.
-                    self.feeder.unpark();
                     if parcel.round == pending.round {
                         pending.current = Some(parcel);
                     }
@@ -184,7 +178,6 @@ impl Task {
     /// Has the feeder go back, when loads were taken that will now not become certain.
     fn go_back(&self, pending: &mut Pending) {
         if pending.held.take().is_some() {
-            pending.held_bytes = 0;
             pending.current = None;
             pending.round += 1;
             self.shared.rounds.store(pending.round, Ordering::Release);
@@ -213,9 +206,8 @@ impl Task {
                     self.counters.sent.add(unsent);
                     self.counters.bytes.add(bytes);
                     pending.held = Some(parcel.position.0);
-                    pending.held_bytes += bytes;
                     pending.current = None;
-                    if (sent == Sent::Done || pending.held_bytes >= MAX_HELD)
+                    if sent == Sent::Done
                         && let Err(failure) = self.flush(output, pending).await
                     {
                         return Some(left(failure));
@@ -235,7 +227,6 @@ impl Task {
 
     async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {
         output.flush().await?;
-        pending.held_bytes = 0;
         if let Some(position) = pending.held.take() {
             self.shared.delivered.store(position, Ordering::Release);
             self.feeder.unpark();
