@@ -1,6 +1,7 @@
 //! A whole engine: what it promises of messages and states, tried from outside.
 
 mod crash;
+mod inputs;
 mod reload;
 mod stuck;
 
@@ -8,7 +9,10 @@ use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    [crash::trials(), reload::trials(), stuck::trials()].into_iter().flatten().collect()
+    [crash::trials(), inputs::trials(), reload::trials(), stuck::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Lines that are all different: `line 0`, `line 1`, …
