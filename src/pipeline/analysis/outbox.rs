@@ -75,6 +75,13 @@ impl Outbox {
         self.appended
     }
 
+    /// Appends when the batch is full.
+    pub(super) fn append_if_full(&mut self) {
+        if self.batch.is_full() {
+            self.append();
+        }
+    }
+
     /// Appends when the batch is full or due.
     pub(super) fn append_if_due(&mut self) {
         if self.batch.is_full() || self.deadline().is_some_and(|due| Instant::now() >= due) {

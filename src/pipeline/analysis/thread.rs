@@ -29,6 +29,7 @@ use crate::journal::ReaderOptions;
 use crate::journal::Reads;
 use crate::journal::Snapshot;
 use crate::journal::Start;
+use crate::matcher::Matches;
 use crate::pipeline::routing::Routing;
 
 /// How long a filter that is behind goes on before the others have their turn.
@@ -44,7 +45,13 @@ const MAX_SHARE: u32 = 50;
 /// How long a clean stop waits for its snapshots.
 const SETTLE: Duration = Duration::from_secs(10);
 /// The pass looks for due snapshots every so many entries.
-const ENTRIES_BETWEEN_LOOKS: u64 = 64;
+const ENTRIES_BETWEEN_LOOKS: usize = 64;
+
+/// At most so many entries are read before the filters run over them.
+const STRIDE: usize = 16;
+
+/// An entry, and what the matchers say of it.
+type Read = (Arc<Entry>, Option<Arc<Matches>>);
 
 /// See the module.
 pub(super) struct Thread {
@@ -56,7 +63,7 @@ pub(super) struct Thread {
     hosts: Vec<Host>,
     pass: Reader,
     outbox: Outbox,
-    since_look: u64,
+    since_look: usize,
     last: Option<Arc<Entry>>,
 }
 
@@ -180,44 +187,65 @@ impl Thread {
         self.journal.retire(name);
     }
 
-    /// Reads one entry for all filters that are level; tells whether there was one.
+    /// Takes all filters that are level over the next entries; tells whether there was one.
+    ///
+    /// One filter goes over all of them before the next: with many filters each state is fetched
+    /// into the processor's cache once in a stride rather than once an entry.
     fn pass_on(&mut self) -> bool {
-        let entry = match self.pass.next() {
-            Ok(Next::Entry(entry)) => entry,
-            Ok(Next::Empty) => return false,
-            Ok(Next::Missed { first, last, why }) => {
-                report_missed("pass", first, last, why);
-                return true;
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot read the journal");
-                return false;
-            }
-        };
-        let matches = match &entry.body {
-            Body::Batch(batch) => Some(self.routing.matches(batch)),
-            Body::Tick | Body::Note(_) => None,
-        };
+        let stride = self.stride();
         for host in &mut self.hosts {
-            if host.pace != Pace::Level || entry.position <= host.position {
-                continue;
-            }
-            let matched = match (&matches, host.row) {
-                (Some(matches), Some(row)) => matches.of(row),
-                _ => &[],
-            };
-            if let Err(trouble) = host.entry(&entry, matched, &self.routing, &mut self.outbox) {
-                recovery::recover(host, trouble, &self.journal, &mut self.outbox);
+            for (entry, matches) in &stride {
+                if host.pace != Pace::Level {
+                    break;
+                }
+                if entry.position <= host.position {
+                    continue;
+                }
+                let matched = match (matches, host.row) {
+                    (Some(matches), Some(row)) => matches.of(row),
+                    _ => &[],
+                };
+                if let Err(trouble) = host.entry(entry, matched, &self.routing, &mut self.outbox) {
+                    recovery::recover(host, trouble, &self.journal, &mut self.outbox);
+                }
+                self.outbox.append_if_full();
             }
         }
-        self.since_look += 1;
-        let is_tick = matches!(entry.body, Body::Tick);
-        self.last = Some(entry);
-        if is_tick || self.since_look >= ENTRIES_BETWEEN_LOOKS {
+        let is_tick = |(entry, _): &Read| matches!(entry.body, Body::Tick);
+        let has_tick = stride.iter().any(is_tick);
+        self.since_look += stride.len();
+        if has_tick || self.since_look >= ENTRIES_BETWEEN_LOOKS {
             self.since_look = 0;
             self.look();
         }
-        true
+        let is_moving = !stride.is_empty();
+        if let Some((last, _)) = stride.into_iter().next_back() {
+            self.last = Some(last);
+        }
+        is_moving
+    }
+
+    /// Reads what there is, at most [`STRIDE`] entries, and asks the matchers.
+    fn stride(&mut self) -> Vec<Read> {
+        let mut stride = Vec::new();
+        while stride.len() < STRIDE {
+            match self.pass.next() {
+                Ok(Next::Entry(entry)) => {
+                    let matches = match &entry.body {
+                        Body::Batch(batch) => Some(self.routing.matches(batch)),
+                        Body::Tick | Body::Note(_) => None,
+                    };
+                    stride.push((entry, matches));
+                }
+                Ok(Next::Empty) => break,
+                Ok(Next::Missed { first, last, why }) => report_missed("pass", first, last, why),
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the journal");
+                    break;
+                }
+            }
+        }
+        stride
     }
 
     /// Lets each filter that is behind go on for a slice; tells whether one moved.
