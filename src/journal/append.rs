@@ -104,6 +104,9 @@ impl Shared {
             state.last_said = position;
             state.unsynced_since.get_or_insert_with(Instant::now);
         }
+        if state.readers.is_limited {
+            self.hold_readers_to_their_limits(&mut state);
+        }
         self.follow_up(state, says);
         Ok(position)
     }
@@ -151,8 +154,12 @@ impl Shared {
                 return Err(Error::Closing);
             }
             let is_synced = self.is_synced_enough(&state, stored);
-            let has_room = state.bytes + stored <= budget;
+            let is_over = by == Appender::Input && state.over_limit.is_some();
+            let has_room = state.bytes + stored <= budget && !is_over;
             if is_synced && has_room {
+                if by == Appender::Filter {
+                    state.starved = None;
+                }
                 return Ok(state);
             }
             if state.must_shut_down {
@@ -161,6 +168,9 @@ impl Shared {
             // Only after somebody has looked for room is it known that there is none.
             let is_refused = if has_room { by == Appender::Ticker } else { by != Appender::Input };
             if is_refused && (has_room || state.rounds >= asked_in + 2) {
+                if by == Appender::Filter {
+                    self.note_starved(&mut state);
+                }
                 return Err(full(&state));
             }
             if has_room {
@@ -172,6 +182,16 @@ impl Shared {
             state.writer_waits = false;
             self.work.notify_one();
             state = Shared::wait(&self.changed, state, LOOK_AGAIN);
+        }
+    }
+
+    /// Remembers since when filters find no room while the same reader stands in the same place.
+    fn note_starved(&self, state: &mut State) {
+        let storage = self.limits.storage;
+        let furthest = state.readers.furthest(|reader| State::held_by(reader, storage));
+        let Some(at) = furthest.map(|reader| State::held_by(reader, storage)) else { return };
+        if state.starved.is_none_or(|(_, before)| before != at) {
+            state.starved = Some((Instant::now(), at));
         }
     }
 

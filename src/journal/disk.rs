@@ -215,6 +215,20 @@ impl Disk {
         }
     }
 
+    /// Makes the file of the next segment while there is room for it; without one it is tried again
+    /// when it is needed.
+    pub(super) fn prepare_segment(&mut self) {
+        let is_half_full =
+            self.active.as_ref().is_some_and(|active| active.at() > active.capacity / 2);
+        if is_half_full && self.spares.is_empty() {
+            let path = self.folder.join(format!("{:020}.spare", self.next_number));
+            match segment::reserve_file(&path, self.segment_bytes) {
+                Ok(()) => self.spares.push(path),
+                Err(error) => tracing::debug!(%error, "no room for the next segment yet"),
+            }
+        }
+    }
+
     /// Deletes a segment nobody needs, or keeps its file for the next.
     pub(super) fn remove(&mut self, segment: &Segment) -> io::Result<()> {
         let is_usual = segment.used() <= self.segment_bytes * 2;

@@ -155,6 +155,7 @@ impl Memory {
                 note_sources(&mut self.sources, held);
             }
             state.durable = done;
+            shared.note_durable(done);
         }
         let keeps_history = shared.limits.retain_bytes > 0;
         let passed = if keeps_history { Position(0) } else { state.readers.passed() };

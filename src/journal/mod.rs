@@ -178,7 +178,7 @@ impl Journal {
     /// every reader that holds entries back is done with it.
     #[must_use]
     pub fn durable(&self) -> Position {
-        self.shared.lock().durable
+        self.shared.durable()
     }
 
     /// The last entry that may leave the engine, and up to which snapshots may be stored. On disk

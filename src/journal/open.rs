@@ -160,6 +160,7 @@ pub(super) fn reader(
     };
     let place = known.place.clone();
     state.readers.is_changed |= changes;
+    state.readers.is_limited |= options.max_bytes.is_some();
     drop(state);
     Ok(Reader::new(shared.clone(), place, options.reads, at.min(end)))
 }

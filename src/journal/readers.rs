@@ -120,6 +120,8 @@ pub(super) struct Readers {
     pub(super) open: Vec<Arc<Place>>,
     /// A reader has come, gone or retired since cursors were last written.
     pub(super) is_changed: bool,
+    /// Some reader has had a limit of its own.
+    pub(super) is_limited: bool,
 }
 
 impl Readers {

@@ -1,14 +1,19 @@
 //! What is kept and what goes: history first, then what the reader furthest behind decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::entry::Position;
+use super::reader::Keeps;
 use super::segment::Segment;
 use super::settings::FullAction;
 use super::settings::StorageKind;
 use super::state::Shared;
 use super::state::State;
 use super::writer::Writer;
+
+/// How long filters may find no room before the one furthest behind is moved on itself.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 10_000 });
 
 impl Writer {
     /// Gives up segments: history beyond what is to be kept, and when the budget is full whatever
@@ -96,7 +101,8 @@ impl Shared {
     /// Tells whether history has to make room for what comes.
     fn is_tight(&self, state: &State) -> bool {
         let inputs = self.limits.max_bytes - self.limits.kept_bytes;
-        state.wants_room || state.bytes + self.limits.segment_bytes > inputs
+        (state.wants_room && state.over_limit.is_none())
+            || state.bytes + self.limits.segment_bytes > inputs
     }
 
     /// Lets the reader furthest behind say what is to happen when needed entries fill the budget.
@@ -106,16 +112,30 @@ impl Shared {
             state.blocked = None;
             return;
         }
+        if let Some(name) = &state.over_limit {
+            state.blocked = Some(name.clone());
+            return;
+        }
         let oldest_part = self.oldest_part(state);
         if oldest_part.is_some_and(|last| last <= self.history_end(state)) {
             return;
         }
         let default = self.limits.full_action;
+        let starved = state.starved;
         let Some(reader) = state.readers.furthest(|reader| State::held_by(reader, storage)) else {
             return;
         };
         let name = reader.name.clone();
-        match reader.full_action.unwrap_or(default) {
+        let mut action = reader.full_action.unwrap_or(default);
+        let at = State::held_by(reader, storage);
+        let waits_for_itself = reader.keeps == Keeps::Snapshot
+            && starved.is_some_and(|(since, then)| then == at && since.elapsed() >= PATIENCE);
+        if waits_for_itself && action == FullAction::Block {
+            tracing::error!(reader = %name,
+                "a filter waits for room that it holds itself; it loses its oldest entries");
+            action = FullAction::DropOldest;
+        }
+        match action {
             FullAction::Block => {
                 let blocked = Some(name.clone());
                 if state.blocked != blocked {
@@ -185,8 +205,9 @@ impl Shared {
     }
 
     /// A reader with a `max_buffer_size` of its own is moved on or waited for.
-    fn hold_readers_to_their_limits(&self, state: &mut State) {
+    pub(super) fn hold_readers_to_their_limits(&self, state: &mut State) {
         let storage = self.limits.storage;
+        let was_over = state.over_limit.take();
         let default = self.limits.full_action;
         for index in 0..state.readers.tracked.len() {
             let reader = &state.readers.tracked[index];
@@ -195,10 +216,25 @@ impl Shared {
             if state.bytes_after(at) < limit {
                 continue;
             }
-            let action = reader.full_action.unwrap_or(default);
-            if action == FullAction::DropOldest {
-                let target = position_with(state, limit);
-                self.drop_reader(state, index, target);
+            let name = reader.name.clone();
+            match reader.full_action.unwrap_or(default) {
+                FullAction::DropOldest => {
+                    let target = position_with(state, limit);
+                    self.drop_reader(state, index, target);
+                }
+                FullAction::Shutdown => {
+                    if !state.must_shut_down {
+                        tracing::error!(reader = %name, "a reader is full; the engine stops");
+                    }
+                    state.must_shut_down = true;
+                    state.blocked = Some(name);
+                }
+                FullAction::Block => {
+                    if was_over.as_ref() != Some(&name) && state.blocked.as_ref() != Some(&name) {
+                        tracing::warn!(reader = %name, "a reader is full; inputs wait for it");
+                    }
+                    state.over_limit = Some(name);
+                }
             }
         }
     }

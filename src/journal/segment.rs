@@ -167,6 +167,12 @@ pub(super) fn create(
     Ok(Arc::new(segment))
 }
 
+/// Makes a file with room for `bytes`.
+pub(super) fn reserve_file(path: &Path, bytes: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    reserve(&file, bytes)
+}
+
 /// Makes names in `folder` durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

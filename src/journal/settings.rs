@@ -161,7 +161,7 @@ mod tests {
         let settings: Settings =
             toml::from_str("max_bytes = '1GiB'\nretain_age = '2h'\nfull_action = 'drop'").unwrap();
         assert_eq!(settings.max_bytes, Some(1 << 30));
-        assert_eq!(settings.retain_age, Duration::from_secs(7200));
+        assert_eq!(settings.retain_age, Duration::from_hours(2));
         assert_eq!(settings.full_action, FullAction::DropOldest);
         assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
         assert!(toml::from_str::<Settings>("max_byte = 1").is_err());

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fs;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -30,11 +31,14 @@ use super::encoding::put_prefixed;
 use super::encoding::put_varint;
 use super::entry::Position;
 use super::files;
+use super::segment;
 use super::walk::read_at;
 
 const MAGIC: [u8; 8] = *b"HEKASNAP";
 const VERSION: u32 = 1;
 const FIXED: usize = 20;
+/// Holds the room for one round of snapshots.
+const RESERVE: &str = "reserve";
 const HOUR: i64 = 3_600_000_000_000;
 
 /// A filter's state at a position.
@@ -158,14 +162,33 @@ impl Snapshots {
         }
         let mut parts = vec![&head[..]];
         parts.extend(states);
-        files::replace(&self.path(number), &parts)
-            .map_err(|error| Error::io("store snapshots", error))?;
+        self.write(number, &parts, at)?;
         self.next += 1;
         for kept in &kept {
             self.newest.insert(kept.reader.clone(), number);
         }
         self.files.insert(number, Stored { time, bytes: at, states: kept });
         self.clean(history);
+        Ok(())
+    }
+
+    /// Writes a file; where there is no room, into what was reserved for it. Then as much is
+    /// reserved for the next.
+    fn write(&self, number: u64, parts: &[&[u8]], bytes: u64) -> Result<(), Error> {
+        let reserve = self.folder.join(RESERVE);
+        let path = self.path(number);
+        let mut written = files::replace(&path, parts);
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            let _ = fs::remove_file(path.with_extension("new"));
+            let _ = fs::remove_file(&reserve);
+            written = files::replace(&path, parts);
+        }
+        written.map_err(|error| Error::io("store snapshots", error))?;
+        let newest = self.newest.values().filter_map(|number| self.files.get(number));
+        let round = newest.map(|stored| stored.bytes).max().unwrap_or(0).max(bytes);
+        if let Err(error) = segment::reserve_file(&reserve, round) {
+            tracing::debug!(%error, "no room is reserved for the next snapshots");
+        }
         Ok(())
     }
 
@@ -275,7 +298,7 @@ fn encode_head(id: &[u8; 16], time: i64, table: &[u8]) -> Result<Vec<u8>, Error>
     Ok(out)
 }
 
-fn read_head(path: &Path) -> std::io::Result<Option<([u8; 16], Stored)>> {
+fn read_head(path: &Path) -> io::Result<Option<([u8; 16], Stored)>> {
     let file = File::open(path)?;
     let total = file.metadata()?.len();
     let mut fixed = [0; FIXED];

@@ -135,6 +135,10 @@ pub(super) struct State {
     pub(super) blocked: Option<Arc<str>>,
     /// The reader that has been said to need half the budget.
     pub(super) announced: Option<Arc<str>>,
+    /// A reader that is behind by its own limit and holds the inputs for it.
+    pub(super) over_limit: Option<Arc<str>>,
+    /// Filters find no room: since when, and where the reader furthest behind was then.
+    pub(super) starved: Option<(Instant, Position)>,
     /// Appenders are sent away.
     pub(super) is_closing: bool,
     /// The writer is to finish.
@@ -211,6 +215,7 @@ pub(super) struct Shared {
     /// As in the state, to be read without the lock.
     pub(super) end: AtomicU64,
     pub(super) readable: AtomicU64,
+    durable: AtomicU64,
     wakes: RwLock<Arc<Vec<Wake>>>,
     synced_wakes: RwLock<Arc<Vec<Wake>>>,
     #[cfg(test)]
@@ -241,6 +246,7 @@ impl Shared {
             clock,
             end: AtomicU64::new(state.end.0),
             readable: AtomicU64::new(state.durable.0),
+            durable: AtomicU64::new(state.durable.0),
             state: Mutex::new(state),
             work: Condvar::new(),
             changed: Condvar::new(),
@@ -276,6 +282,17 @@ impl Shared {
     /// The last position that a reader of what is durable may be given.
     pub(super) fn readable(&self) -> Position {
         Position(self.readable.load(Ordering::Acquire))
+    }
+
+    /// The last position that may be acknowledged.
+    pub(super) fn durable(&self) -> Position {
+        Position(self.durable.load(Ordering::Acquire))
+    }
+
+    /// Publishes how far the journal is durable; the state says so already.
+    pub(super) fn note_durable(&self, position: Position) {
+        self.durable.store(position.0, Ordering::Release);
+        self.readable.fetch_max(position.0, Ordering::AcqRel);
     }
 
     pub(super) fn subscribe(&self, wake: Wake) {

@@ -10,7 +10,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -113,16 +112,16 @@ impl Writer {
                 return Job::Stop;
             }
             let now = Instant::now();
+            let house_at = self.last_house + if state.wants_room { HURRY } else { HOUSE };
+            if house_at <= now {
+                return Job::House;
+            }
             let sync_at = self.sync_at(&state);
             if sync_at.is_some_and(|at| at <= now) {
                 return Job::Sync;
             }
             if state.unwritten_bytes >= WRITE_BYTES {
                 return Job::Write;
-            }
-            let house_at = self.last_house + if state.wants_room { HURRY } else { HOUSE };
-            if house_at <= now {
-                return Job::House;
             }
             let until = sync_at.map_or(house_at, |at| at.min(house_at));
             state.writer_waits = true;
@@ -285,7 +284,7 @@ impl Writer {
         state.unsynced_bytes = state.unwritten_bytes;
         let is_all = state.last_said <= written;
         state.unsynced_since = (!is_all).then_some(self.last_sync);
-        self.shared.readable.store(written.0, Ordering::Release);
+        self.shared.note_durable(written);
         let passed = state.readers.passed();
         let given_up = state.tail.trim(written, passed, self.shared.limits.tail_bytes);
         drop(state);
@@ -314,9 +313,10 @@ impl Writer {
             let state = self.shared.lock();
             state.readers.is_dirty(state.durable) && self.disk.active.is_some()
         };
+        self.last_house = Instant::now();
         let stored = if is_dirty { self.sync() } else { Ok(()) };
         self.trim();
-        self.last_house = Instant::now();
+        self.disk.prepare_segment();
         stored
     }
 

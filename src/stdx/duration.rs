@@ -210,11 +210,11 @@ mod tests {
     #[test]
     fn durations_are_read_and_written() {
         check("250ms", Ok(Duration::from_millis(250)));
-        check("72h", Ok(Duration::from_secs(72 * 3600)));
-        check("1h30m", Ok(Duration::from_secs(5400)));
+        check("72h", Ok(Duration::from_hours(72)));
+        check("1h30m", Ok(Duration::from_mins(90)));
         check("1.5s", Ok(Duration::from_millis(1500)));
         check("0.3s", Ok(Duration::from_millis(300)));
-        check("7d", Ok(Duration::from_secs(7 * 86400)));
+        check("7d", Ok(Duration::from_hours(7 * 24)));
         check("3 s", Ok(Duration::from_secs(3)));
         check("10", Ok(Duration::from_secs(10)));
         check("0", Ok(Duration::ZERO));

@@ -87,7 +87,7 @@ fn full_disk_holds_the_input_back_until_there_is_room() {
     let appender = {
         let journal = journal.clone();
         std::thread::spawn(move || {
-            (0..8).map(|number| journal.append(large("file", number, 20_000)).unwrap()).last()
+            (0..8).map(|number| journal.append(large("file", number, 20_000)).unwrap()).max()
         })
     };
     wait_until(|| journal.status().failure.is_some());
@@ -307,6 +307,67 @@ fn limit_of_a_reader_counts_for_it_alone() {
     fill(&journal, 60).join().unwrap().unwrap();
     wait_until(|| journal.readers()[1].dropped_entries > 0);
     assert_eq!(journal.readers()[0].dropped_entries, 0);
+    journal.close().unwrap();
+}
+
+#[test]
+fn reader_at_its_own_limit_holds_the_input_back() {
+    let (_folder, journal, _reader) = check_full(&small(FullAction::Block));
+    let options = ReaderOptions { max_bytes: Some(200_000), ..ReaderOptions::default() };
+    let mut limited = journal.reader("limited", options).unwrap();
+    let appender = fill(&journal, 60);
+    wait_until(|| journal.status().is_blocked_by.as_deref() == Some("limited"));
+    assert!(journal.end() < Position(60));
+    while !appender.is_finished() {
+        match limited.next().unwrap() {
+            Next::Entry(entry) => limited.commit(entry.position),
+            _ => std::thread::yield_now(),
+        }
+    }
+    appender.join().unwrap().unwrap();
+    journal.close().unwrap();
+}
+
+#[test]
+fn filter_that_holds_its_own_room_is_moved_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open_with(folder.path(), &small(FullAction::Block));
+    let options = ReaderOptions { keeps: Keeps::Snapshot, ..ReaderOptions::default() };
+    let _filter = journal.reader("filter", options).unwrap();
+    let appender = fill(&journal, 200);
+    wait_until(|| journal.status().is_blocked_by.as_deref() == Some("filter"));
+    let injects = || journal.append_injected(large("filter", 1, 10_000)).is_ok();
+    wait_until(|| !injects());
+    wait_until(injects);
+    assert!(journal.status().dropped_entries > 0);
+    journal.release_appenders();
+    let _ = appender.join().unwrap();
+    journal.close().unwrap();
+}
+
+#[test]
+fn what_is_long_gone_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Manual::at(0));
+    let settings = small(FullAction::Block);
+    let journal = Journal::open(folder.path(), &settings, clock.clone()).unwrap().0;
+    drop(journal.reader("gone", ReaderOptions::default()).unwrap());
+    drop(journal.reader("stays", ReaderOptions::default()).unwrap());
+    journal.retire("gone");
+    journal.append(batch("old", 1, &["a"])).unwrap();
+    clock.advance(Duration::from_hours(100 * 24));
+    journal.append(batch("new", 1, &["a"])).unwrap();
+    fill(&journal, 20).join().unwrap().unwrap();
+    assert!(journal.wait_durable(journal.end(), Duration::from_secs(30)).unwrap());
+    let look = || {
+        journal.shared.lock().wants_room = true;
+        journal.shared.work.notify_one();
+        journal.readers().len()
+    };
+    wait_until(|| look() == 1);
+    assert_eq!(journal.readers()[0].name, "stays");
+    // A new segment has been begun, and its table leaves the old source out.
+    assert_eq!((journal.last_position("old"), journal.last_positions("new").len()), (None, 1));
     journal.close().unwrap();
 }
 
