@@ -43,6 +43,9 @@ pub(in crate::sandbox) struct Walk {
     known_functions: HashSet<*const c_void>,
 }
 
+/// Longer paths are not made longer.
+const MAX_PATH: usize = 200;
+
 /// Where the lists lie.
 #[derive(Clone, Copy)]
 struct Lists {
@@ -252,13 +255,13 @@ impl Walk {
                     break;
                 }
                 let key = self.value(lua, lists, slot + 1, &path);
-                let name = match key {
-                    Saved::Text(text) => text.to_vec(),
-                    Saved::Number(number) => number.to_string().into_bytes(),
-                    _ => b"?".to_vec(),
-                };
                 if !matches!(key, Saved::Left { .. }) {
-                    let inner = [&path[..], b".", &name].concat();
+                    let inner = match ffi::lua_type(lua, slot + 2) {
+                        ffi::LUA_TTABLE | ffi::LUA_TUSERDATA | ffi::LUA_TFUNCTION => {
+                            member(&path, key)
+                        }
+                        _ => Vec::new(),
+                    };
                     let value = self.value(lua, lists, slot + 2, &inner);
                     pairs.value(key);
                     pairs.value(value);
@@ -334,6 +337,24 @@ impl Walk {
             Saved::Reference(new)
         }
     }
+}
+
+/// The path of what a table at `path` has under `key`; paths end at [`MAX_PATH`], so that a long
+/// list of tables does not have paths as long.
+fn member(path: &[u8], key: Saved<'_>) -> Vec<u8> {
+    if path.len() > MAX_PATH {
+        return path.to_vec();
+    }
+    let number;
+    let name = match key {
+        Saved::Text(text) => text,
+        Saved::Number(key) => {
+            number = key.to_string();
+            number.as_bytes()
+        }
+        _ => b"?",
+    };
+    [path, b".", name].concat()
 }
 
 /// The name of a root.

@@ -461,6 +461,21 @@ fn what_cannot_be_kept_is_named() {
 }
 
 #[test]
+fn a_long_list_is_no_matter_of_depth() {
+    let script = "local list, n = nil, 0
+        function process_message()
+          for i = 1, 5000 do n = n + 1 list = {next = list, n = n} end
+          local count, at = 0, list
+          while at do count = count + 1 at = at.next end
+          inject_payload('txt', '', count, ' ', list.n)
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    assert_eq!(injected, ["20000 20000", "25000 25000", "30000 30000"]);
+}
+
+#[test]
 fn damaged_snapshots_are_refused() {
     let script = "t = {1, {2}, 'x'} function process_message() return 0 end";
     let mut sandbox = Sandbox::load(&filter(script)).unwrap();
