@@ -1,5 +1,7 @@
 //! A Lua script that analyses messages.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +47,7 @@ impl Filter for SandboxFilter {
         let sandbox = Sandbox::load(&spec).context("cannot load the script")?;
         let mut script = Script {
             sandbox,
+            cpu_limit: spec.limits.cpu,
             calls_on_end: self.0.timer_event_on_shutdown,
             usage: Usage::default(),
         };
@@ -71,6 +74,7 @@ impl Filter for SandboxFilter {
 
 struct Script {
     sandbox: Sandbox,
+    cpu_limit: Duration,
     calls_on_end: bool,
     usage: Usage,
 }
@@ -103,7 +107,16 @@ impl Filtering for Script {
     }
 
     fn restore(&mut self, state: &[u8]) -> anyhow::Result<Vec<String>> {
-        Ok(self.sandbox.restore(state)?.kept_in_part)
+        let restored = self.sandbox.restore(state)?;
+        Ok(if restored.is_skipped {
+            vec!["anything, for _PRESERVATION_VERSION is another".to_owned()]
+        } else {
+            restored.kept_in_part
+        })
+    }
+
+    fn widen(&mut self, factor: u32) {
+        self.sandbox.limit_cpu(self.cpu_limit.saturating_mul(factor));
     }
 
     fn usage(&self) -> Usage {
@@ -171,8 +184,6 @@ fn add_traceback(reason: &mut String, traceback: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::filters::testing;
 
@@ -251,6 +262,39 @@ mod tests {
         assert_eq!(process(&[3]), Err(Stop::Ended { reason: "it is enough".to_owned() }));
         assert!(failures[0].reason.contains("script.lua:3: it threw"), "{failures:?}");
         assert_eq!(failures[1].reason, "it returned -1: no good");
+    }
+
+    #[test]
+    fn a_wider_limit_lets_a_long_call_end() {
+        let mut filter = start(
+            "function process_message()\n\
+               local n = 0\n\
+               for i = 1, 5000000 do n = n + i end\n\
+               return 0\n\
+             end",
+            "cpu_limit = '1ms'",
+        );
+        let messages = batch(&["a"]);
+        testing::call(1, |call| {
+            assert!(matches!(filter.process(&messages, &[0], call), Err(Stop::Limit { .. })));
+            filter.widen(100_000);
+            assert_eq!(filter.process(&messages, &[0], call), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_state_goes_over_to_the_next_start() {
+        let script = "local n = 0\n\
+            function process_message() n = n + 1 return 0 end\n\
+            function timer_event() inject_payload('txt', '', n) end";
+        let messages = batch(&["a"; 3]);
+        let mut first = start(script, "");
+        testing::call(1, |call| first.process(&messages, &[0, 1, 2], call).unwrap());
+        let state = first.snapshot().unwrap().unwrap();
+        let mut second = start(script, "");
+        assert_eq!(second.restore(&state).unwrap(), Vec::<String>::new());
+        let out = testing::call(2, |call| second.timer(call).unwrap());
+        assert_eq!(payloads(&out), ["3"]);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use failure::Error;
 pub use failure::Failure;
@@ -78,6 +79,11 @@ impl Sandbox {
     pub fn usage(&mut self) -> Usage {
         let (memory, max_memory) = (self.state.memory().total(), self.state.memory().peak());
         Usage { memory, max_memory, ..self.state.cx().usage }
+    }
+
+    /// Allows each call this much CPU time from now on; zero is no limit.
+    pub fn limit_cpu(&mut self, limit: Duration) {
+        self.limits.cpu = limit;
     }
 
     /// Collects all garbage, which takes time that grows with the state.
