@@ -148,6 +148,23 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Writes a field with one text, under a head that was made before.
+    pub fn string_under(&mut self, head: &FieldStart, value: &[u8]) -> &mut Self {
+        let width = 1 + wire::varint_len(value.len() as u64) + value.len();
+        let out = self.head(head, width);
+        wire::put_delimited(out, (ValueType::String.number() + 4) << 3 | 2, value);
+        self
+    }
+
+    /// Writes a field with one integer, under a head that was made before.
+    pub fn integer_under(&mut self, head: &FieldStart, value: i64) -> &mut Self {
+        let width = wire::varint_len(value.cast_unsigned());
+        let out = self.head(head, 2 + width);
+        out.extend_from_slice(&[0x32, short(width)]);
+        wire::put_varint(out, value.cast_unsigned());
+        self
+    }
+
     /// Writes a field with any number of values; nothing is written for an empty array.
     pub fn array(&mut self, name: &str, representation: &str, values: &ArrayBuilder) -> &mut Self {
         let Some(value_type) = values.value_type else { return self };
@@ -237,6 +254,17 @@ impl<'a> Builder<'a> {
     }
 
     /// Writes all of a field but its values, which take `width` bytes.
+    fn head(&mut self, head: &FieldStart, width: usize) -> &mut Vec<u8> {
+        self.encoded_fields_begin();
+        let out = self.batch.buffer_mut();
+        out.reserve(16 + head.encoded.len() + width);
+        out.push(0x52);
+        wire::put_varint(out, (head.encoded.len() + width) as u64);
+        out.extend_from_slice(&head.encoded);
+        out
+    }
+
+    /// Writes all of a field but its values, which take `width` bytes.
     fn field_head(
         &mut self,
         name: &str,
@@ -298,6 +326,26 @@ impl Drop for Builder<'_> {
             let frame = self.frame;
             self.batch.buffer_mut().truncate(frame);
         }
+    }
+}
+
+/// What stands before the value of a field, encoded once for many messages.
+#[derive(Clone, Debug)]
+pub struct FieldStart {
+    encoded: Box<[u8]>,
+}
+
+impl FieldStart {
+    /// The head of a field with values of this type.
+    #[must_use]
+    pub fn new(name: &str, representation: &str, value_type: ValueType) -> FieldStart {
+        let mut encoded = Vec::new();
+        wire::put_delimited(&mut encoded, 0x0a, name.as_bytes());
+        encoded.extend_from_slice(&[0x10, value_type.number()]);
+        if !representation.is_empty() {
+            wire::put_delimited(&mut encoded, 0x1a, representation.as_bytes());
+        }
+        FieldStart { encoded: encoded.into() }
     }
 }
 

@@ -36,6 +36,7 @@ pub use batch::Batch;
 pub use batch::Marks;
 pub use builder::ArrayBuilder;
 pub use builder::Builder;
+pub use builder::FieldStart;
 pub use draft::Draft;
 pub use field::Field;
 pub use field::FieldHead;

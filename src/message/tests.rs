@@ -159,6 +159,24 @@ fn damage_is_told_with_its_place() {
 }
 
 #[test]
+fn field_under_a_head_is_the_same_field() {
+    let mut batch = Batch::new();
+    for representation in ["", "B"] {
+        let mut builder = batch.begin();
+        builder.string("name", representation, b"text").integer("n", representation, -300);
+        builder.finish().unwrap();
+        let mut builder = batch.begin();
+        builder.string_under(&FieldStart::new("name", representation, ValueType::String), b"text");
+        builder.integer_under(&FieldStart::new("n", representation, ValueType::Integer), -300);
+        builder.finish().unwrap();
+    }
+    for pair in [0, 2] {
+        assert_eq!(batch.message(pair).bytes(), batch.message(pair + 1).bytes());
+        assert_eq!(batch.message(pair).header(), batch.message(pair + 1).header());
+    }
+}
+
+#[test]
 fn builder_that_is_dropped_leaves_no_trace() {
     let mut batch = Batch::new();
     batch.begin().message_type(b"gone");

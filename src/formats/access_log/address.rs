@@ -2,16 +2,22 @@
 
 use std::net::Ipv6Addr;
 
-/// The representation of an address field: `ipv4`, `ipv6`, `hostname`, or nothing.
-pub(super) fn representation(text: &[u8]) -> &'static str {
+/// What an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Ipv4,
+    Ipv6,
+    Hostname,
+}
+
+/// Tells what a text is; `None` when it is neither an address nor a name.
+pub(super) fn sort(text: &[u8]) -> Option<Sort> {
     if is_ipv4(text) {
-        "ipv4"
+        Some(Sort::Ipv4)
     } else if is_hostname(text) {
-        "hostname"
-    } else if is_ipv6(text) {
-        "ipv6"
+        Some(Sort::Hostname)
     } else {
-        ""
+        is_ipv6(text).then_some(Sort::Ipv6)
     }
 }
 
@@ -56,19 +62,19 @@ mod tests {
     #[test]
     fn addresses_are_told_from_names() {
         let check = |text: &str, expected| {
-            assert_eq!(representation(text.as_bytes()), expected, "{text}");
+            assert_eq!(sort(text.as_bytes()), expected, "{text}");
         };
-        check("127.0.0.1", "ipv4");
-        check("255.255.255.255", "ipv4");
-        check("1.2.3.256", "hostname");
-        check("1.2.3", "hostname");
-        check("999999999999999", "hostname");
-        check("www.example.org", "hostname");
-        check("::1", "ipv6");
-        check("2001:db8::10.0.0.1", "ipv6");
-        check("2001:zz::1", "");
-        check("unix:", "");
-        check("-", "");
-        check("", "");
+        check("127.0.0.1", Some(Sort::Ipv4));
+        check("255.255.255.255", Some(Sort::Ipv4));
+        check("1.2.3.256", Some(Sort::Hostname));
+        check("1.2.3", Some(Sort::Hostname));
+        check("999999999999999", Some(Sort::Hostname));
+        check("www.example.org", Some(Sort::Hostname));
+        check("::1", Some(Sort::Ipv6));
+        check("2001:db8::10.0.0.1", Some(Sort::Ipv6));
+        check("2001:zz::1", None);
+        check("unix:", None);
+        check("-", None);
+        check("", None);
     }
 }

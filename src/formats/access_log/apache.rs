@@ -105,8 +105,7 @@ fn variable(directive: &Directive<'_>, written: &str, at: usize) -> Result<Varia
         Some(argument) => with_argument(directive.letter, argument, at)?,
     }
     .ok_or_else(|| error(at, format!("{written} is no directive that is known")))?;
-    let (column, behind) = (at + 1, Vec::new());
-    Ok(Variable { written: written.to_owned(), column, field, representation, kind, behind })
+    Ok(Variable::new(written.to_owned(), at + 1, field, kind, representation))
 }
 
 type Meaning = (String, Kind, &'static str);

@@ -122,17 +122,17 @@ impl AccessLog {
                 Found::Text { start, end } => {
                     let value = &text[start as usize..end as usize];
                     match &variable.kind {
-                        Kind::Address => out.string(name, address::representation(value), value),
+                        Kind::Address => out.string_under(variable.head_of(value), value),
                         Kind::List(element) => {
                             element.read_list(value, &mut line.list);
                             out.array(name, variable.representation, &line.list)
                         }
                         Kind::UserAgent => self.write_user_agent(name, value, out),
-                        _ => out.string(name, variable.representation, value),
+                        _ => out.string_under(&variable.head, value),
                     };
                 }
                 Found::Integer(value) => {
-                    out.integer(name, variable.representation, value);
+                    out.integer_under(&variable.head, value);
                 }
                 Found::Double(value) => {
                     out.double(name, variable.representation, value);

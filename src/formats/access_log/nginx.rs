@@ -51,14 +51,7 @@ fn name(text: &str, at: usize) -> Result<(&str, usize), Error> {
 
 fn variable(name: &str, at: usize) -> Variable {
     let (kind, representation) = kind(name);
-    Variable {
-        written: format!("${name}"),
-        column: at + 1,
-        field: name.to_owned(),
-        representation,
-        kind,
-        behind: Vec::new(),
-    }
+    Variable::new(format!("${name}"), at + 1, name.to_owned(), kind, representation)
 }
 
 fn kind(name: &str) -> (Kind, &'static str) {

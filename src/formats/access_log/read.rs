@@ -78,7 +78,13 @@ impl Line {
             let found = self.value(variable, text, &mut at);
             let found = found.ok_or_else(|| mismatch(text, start, variable.expected()))?;
             self.found.push(found);
-            at = literal(&variable.behind, text, at)?;
+            // Text ends where what follows it was found.
+            let is_found = matches!(found, Found::Text { .. }) && at < text.len();
+            at = if is_found {
+                at + variable.behind.len()
+            } else {
+                literal(&variable.behind, text, at)?
+            };
         }
         if at < text.len() {
             return Err(mismatch(text, at, "the end of the line".to_owned()));
@@ -135,10 +141,16 @@ impl Line {
     }
 }
 
+/// Tells whether `text` begins with `literal`, which is short: a loop here is quicker than a call.
+#[inline]
+fn begins(text: &[u8], literal: &[u8]) -> bool {
+    text.len() >= literal.len() && text.iter().zip(literal).all(|(found, wanted)| found == wanted)
+}
+
 /// Passes over `literal`.
 #[inline]
 fn literal(literal: &[u8], text: &[u8], at: usize) -> Result<usize, Mismatch> {
-    if text[at..].starts_with(literal) {
+    if begins(&text[at..], literal) {
         return Ok(at + literal.len());
     }
     Err(mismatch(text, at, format!("{:?}", String::from_utf8_lossy(literal))))
@@ -152,7 +164,7 @@ fn end_of_text(behind: &[u8], text: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(found) = memchr::memchr(first, &text[at..]) {
         at += found;
-        if text[at..].starts_with(behind) && !(first == b'"' && is_escaped(&text[start..at])) {
+        if begins(&text[at..], behind) && !(first == b'"' && is_escaped(&text[start..at])) {
             return at;
         }
         at += 1;

@@ -1,9 +1,13 @@
 //! A variable of a log format: its field, and how its value is found.
 
 use super::Error;
+use super::address;
+use super::address::Sort;
 use crate::formats::time::TimeFormat;
 use crate::message::ArrayBuilder;
+use crate::message::FieldStart;
 use crate::message::Value;
+use crate::message::ValueType;
 
 /// How the value of a variable is found and what it becomes.
 #[derive(Clone, Debug)]
@@ -48,6 +52,10 @@ pub(super) enum Time {
 /// A variable, and the text that follows it.
 #[derive(Clone, Debug)]
 pub(super) struct Variable {
+    /// What stands before its value in a message; see [`Variable::new`].
+    pub(super) head: FieldStart,
+    /// As that, by the representation of an address.
+    pub(super) address_heads: Option<Box<AddressHeads>>,
     /// What stands in the format, for errors: `$status`.
     pub(super) written: String,
     /// Where it stands in the format, counted from one.
@@ -61,7 +69,56 @@ pub(super) struct Variable {
     pub(super) behind: Vec<u8>,
 }
 
+/// The heads of a field that is an address or a name.
+#[derive(Clone, Debug)]
+pub(super) struct AddressHeads {
+    pub(super) ipv4: FieldStart,
+    pub(super) ipv6: FieldStart,
+    pub(super) hostname: FieldStart,
+}
+
 impl Variable {
+    /// A variable that stands at `column`, and that nothing follows yet.
+    pub(super) fn new(
+        written: String,
+        column: usize,
+        field: String,
+        kind: Kind,
+        representation: &'static str,
+    ) -> Variable {
+        let value_type = match kind {
+            Kind::Integer => ValueType::Integer,
+            Kind::Double => ValueType::Double,
+            _ => ValueType::String,
+        };
+        let address = |representation| FieldStart::new(&field, representation, ValueType::String);
+        let address_heads = matches!(kind, Kind::Address).then(|| {
+            let (ipv4, ipv6) = (address("ipv4"), address("ipv6"));
+            Box::new(AddressHeads { ipv4, ipv6, hostname: address("hostname") })
+        });
+        Variable {
+            head: FieldStart::new(&field, representation, value_type),
+            address_heads,
+            written,
+            column,
+            field,
+            representation,
+            kind,
+            behind: Vec::new(),
+        }
+    }
+
+    /// What stands before the text of an address.
+    pub(super) fn head_of(&self, text: &[u8]) -> &FieldStart {
+        let Some(heads) = &self.address_heads else { return &self.head };
+        match address::sort(text) {
+            Some(Sort::Ipv4) => &heads.ipv4,
+            Some(Sort::Ipv6) => &heads.ipv6,
+            Some(Sort::Hostname) => &heads.hostname,
+            None => &self.head,
+        }
+    }
+
     /// What is expected in its place, in words.
     pub(super) fn expected(&self) -> String {
         let what = match &self.kind {
