@@ -19,7 +19,7 @@ const QUICKSTART: &str = "config/quickstart.toml";
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
-pub enum Origin {
+pub(super) enum Origin {
     /// A file or a folder.
     Path(PathBuf),
     /// The one in the binary.
@@ -28,7 +28,7 @@ pub enum Origin {
 
 impl Origin {
     /// What a command line names, or the one in the binary.
-    pub fn of(path: Option<&Path>) -> Origin {
+    pub(super) fn of(path: Option<&Path>) -> Origin {
         path.map_or(Origin::Quickstart, |path| Origin::Path(path.to_owned()))
     }
 }
@@ -55,7 +55,7 @@ fn kinds(family: Family) -> Vec<&'static str> {
 }
 
 /// Reads a configuration; gives all that is wrong with it too.
-pub fn load(origin: &Origin) -> (Option<Config>, Vec<Problem>) {
+pub(super) fn load(origin: &Origin) -> (Option<Config>, Vec<Problem>) {
     let variable = |name: &str| std::env::var(name).ok();
     let surroundings = Surroundings { kinds: &kinds, variable: &variable };
     match origin {
@@ -68,7 +68,7 @@ pub fn load(origin: &Origin) -> (Option<Config>, Vec<Problem>) {
 }
 
 /// Reads a configuration and tells what is wrong with it; none when it cannot be run.
-pub fn load_or_report(origin: &Origin) -> Option<Config> {
+pub(super) fn load_or_report(origin: &Origin) -> Option<Config> {
     let (config, problems) = load(origin);
     if Problem::any_error(&problems) {
         // Mistakes in the settings of single kinds are told at the same time.
@@ -84,7 +84,7 @@ pub fn load_or_report(origin: &Origin) -> Option<Config> {
 }
 
 /// Makes a plan and tells what is wrong with it; none when it cannot be run.
-pub fn plan_or_report(config: Config, metrics: &Arc<Registry>) -> Option<Plan> {
+pub(super) fn plan_or_report(config: Config, metrics: &Arc<Registry>) -> Option<Plan> {
     let mut problems = Vec::new();
     let plan = Plan::new(config, &CATALOG, metrics.clone(), &mut problems);
     report(&problems);
@@ -92,7 +92,7 @@ pub fn plan_or_report(config: Config, metrics: &Arc<Registry>) -> Option<Plan> {
 }
 
 /// Writes problems to stderr.
-pub fn report(problems: &[Problem]) {
+pub(super) fn report(problems: &[Problem]) {
     if !problems.is_empty() {
         eprintln!("{}", crate::config::render_all(problems, std::io::stderr().is_terminal()));
     }

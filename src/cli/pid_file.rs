@@ -6,14 +6,14 @@ use anyhow::Context;
 
 /// Removes the file when the engine ends.
 #[derive(Debug)]
-pub struct PidFile(PathBuf);
+pub(super) struct PidFile(PathBuf);
 
 impl PidFile {
     /// Writes the process id to `path`.
     ///
     /// # Errors
     /// When the file names a process that lives, or cannot be written.
-    pub fn write(path: PathBuf) -> anyhow::Result<PidFile> {
+    pub(super) fn write(path: PathBuf) -> anyhow::Result<PidFile> {
         if let Ok(text) = std::fs::read_to_string(&path)
             && let Ok(id) = text.trim().parse::<i32>()
             && nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), None).is_ok()

@@ -15,14 +15,14 @@ use tokio::sync::Notify;
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Watches some files.
-pub struct Watch {
+pub(super) struct Watch {
     changes: Arc<Notify>,
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
 impl Watch {
     /// Watches `files`; where the system cannot, says so and watches nothing.
-    pub fn start(files: Vec<PathBuf>) -> Watch {
+    pub(super) fn start(files: Vec<PathBuf>) -> Watch {
         let changes = Arc::new(Notify::new());
         let told = changes.clone();
         let mut folders: Vec<PathBuf> =
@@ -55,7 +55,7 @@ impl Watch {
     }
 
     /// Resolves when something has changed and is quiet again.
-    pub async fn changed(&self) {
+    pub(super) async fn changed(&self) {
         self.changes.notified().await;
         while tokio::time::timeout(QUIET, self.changes.notified()).await.is_ok() {}
     }

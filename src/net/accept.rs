@@ -247,7 +247,7 @@ mod tests {
     use crate::net::StreamNet;
 
     fn options(max_connections: usize) -> Options {
-        Options { keep_alive: Some(Duration::from_secs(60)), max_connections, tls: None }
+        Options { keep_alive: Some(Duration::from_mins(1)), max_connections, tls: None }
     }
 
     async fn check(net: StreamNet, address: &str) {

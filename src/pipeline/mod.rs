@@ -218,7 +218,7 @@ impl Pipeline {
             plugin: planned.plugin.clone(),
             engine: engine.clone(),
             ticker_interval: planned.reading.ticker_interval,
-            reader: planned.reading.reader.clone(),
+            reader: planned.reading.reader,
             retries: planned.reading.retries.clone(),
             max_failures: planned.max_failures,
             counters,
@@ -248,7 +248,7 @@ impl Pipeline {
                 })
             }),
             encoder: planned.encoder.clone(),
-            reader: planned.reading.reader.clone(),
+            reader: planned.reading.reader,
             ticker_interval: planned.reading.ticker_interval,
             retries: planned.reading.retries.clone(),
             can_exit: planned.reading.can_exit,

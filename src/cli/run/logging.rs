@@ -11,7 +11,7 @@ use crate::config::LogFormat;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// Lines for people.
     Text,
     /// An object of JSON a line.
@@ -34,7 +34,7 @@ impl From<LogFormat> for Format {
 ///
 /// # Errors
 /// When the level is none, or the journal of systemd is not there.
-pub fn start(level: &str, format: Format) -> anyhow::Result<()> {
+pub(super) fn start(level: &str, format: Format) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level).with_context(|| format!("`{level}` is no log level"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {

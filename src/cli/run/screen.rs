@@ -7,19 +7,19 @@ use std::time::Instant;
 use crate::pipeline::Status;
 
 /// The line, where stderr is a terminal.
-pub struct Screen {
+pub(super) struct Screen {
     is_shown: bool,
     last: Option<(Instant, u64, u64)>,
 }
 
 impl Screen {
     /// Shows nothing when stderr is no terminal, or `is_quiet`.
-    pub fn new(is_quiet: bool) -> Screen {
+    pub(super) fn new(is_quiet: bool) -> Screen {
         Screen { is_shown: !is_quiet && std::io::stderr().is_terminal(), last: None }
     }
 
     /// Writes the line over the one before.
-    pub fn show(&mut self, status: &Status) {
+    pub(super) fn show(&mut self, status: &Status) {
         if !self.is_shown {
             return;
         }
@@ -47,7 +47,7 @@ impl Screen {
     }
 
     /// Takes the line away.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         if self.is_shown {
             let mut err = std::io::stderr().lock();
             let _ = write!(err, "\r\x1b[K");

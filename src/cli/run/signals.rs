@@ -7,7 +7,7 @@ use tokio::signal::unix::signal;
 use crate::admin::Asked;
 
 /// Something that is asked for.
-pub enum Signal {
+pub(super) enum Signal {
     /// SIGINT or SIGTERM: stop.
     Stop,
     /// SIGHUP: read the configuration again and open files anew.
@@ -21,7 +21,7 @@ pub enum Signal {
 }
 
 /// All signals that are listened for.
-pub struct Signals {
+pub(super) struct Signals {
     interrupt: Listener,
     terminate: Listener,
     hangup: Listener,
@@ -33,7 +33,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen() -> std::io::Result<Signals> {
+    pub(super) fn listen() -> std::io::Result<Signals> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -43,7 +43,7 @@ impl Signals {
     }
 
     /// The next signal.
-    pub async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.terminate.recv() => Signal::Stop,
@@ -53,7 +53,7 @@ impl Signals {
     }
 
     /// Resolves when a stop is asked for once more.
-    pub async fn again(&mut self) {
+    pub(super) async fn again(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

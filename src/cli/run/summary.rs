@@ -8,12 +8,12 @@ use crate::pipeline::Status;
 use crate::stdx::duration;
 
 /// Writes the state of every plugin to stdout.
-pub fn report(status: &Status) {
+pub(super) fn report(status: &Status) {
     let _ = crate::cli::print(&table(status));
 }
 
 /// Writes what the engine has done, to stderr.
-pub fn write(status: &Status, elapsed: Duration, undelivered: &[Arc<str>]) {
+pub(super) fn write(status: &Status, elapsed: Duration, undelivered: &[Arc<str>]) {
     let elapsed = duration::text(Duration::from_millis(
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     ));

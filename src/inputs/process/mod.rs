@@ -302,7 +302,7 @@ mod tests {
     /// Runs the commands once at a tick.
     async fn once(commands: &[&str], more: &str) -> Vec<Delivered> {
         let mut desk = Desk::new("run");
-        desk.ticker_interval = Duration::from_secs(60);
+        desk.ticker_interval = Duration::from_mins(1);
         desk.until_done = true;
         Box::new(settings(commands, more)).run(desk.context()).await.unwrap();
         desk.delivered()

@@ -154,7 +154,7 @@ impl World {
                 way.reader.as_mut().unwrap().seek(way.at);
             }
             Step::Snapshot { reader, is_changed } => {
-                self.snapshot(usize::from(*reader), *is_changed)
+                self.snapshot(usize::from(*reader), *is_changed);
             }
             Step::FailSync => {
                 self.journal.shared.faults.syncs.store(1, Ordering::SeqCst);

@@ -135,9 +135,9 @@ async fn a_file_is_named_after_the_start_of_its_period() {
     pipeline.output.rotation.as_mut().unwrap().with_clock(clock.clone());
     pipeline.output.open(&pipeline.cx).await.unwrap();
     pipeline.send("before\n", &|| ()).await;
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Duration::from_hours(1));
     pipeline.send("still\n", &|| ()).await;
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Duration::from_hours(1));
     pipeline.send("after\n", &|| ()).await;
     assert_eq!(read(&folder.path().join("2014-11-24_12:00")), "before\nstill\n");
     assert_eq!(read(&folder.path().join("2014-11-24_16:00")), "after\n");

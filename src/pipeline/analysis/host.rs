@@ -278,7 +278,7 @@ impl Host {
     pub(super) fn count_failure(&mut self) -> Result<(), Trouble> {
         let now = Instant::now();
         self.failed.push_back(now);
-        while self.failed.front().is_some_and(|at| now - *at > Duration::from_secs(60)) {
+        while self.failed.front().is_some_and(|at| now - *at > Duration::from_mins(1)) {
             self.failed.pop_front();
         }
         if self.failed.len() > self.plan.max_failures as usize {

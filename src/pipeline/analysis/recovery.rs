@@ -77,7 +77,7 @@ pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outb
     match trouble {
         Trouble::Ended { reason } => end(host, &reason, journal, outbox),
         Trouble::TooManyFailures => {
-            pause(host, "more than max_failures in a minute", journal, outbox)
+            pause(host, "more than max_failures in a minute", journal, outbox);
         }
         Trouble::Limit { mark, reason } => {
             tracing::warn!(

@@ -39,7 +39,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// A replay longer than this is not wanted: a snapshot comes before, by the filter's CPU time.
 const MAX_REPLAY: Duration = Duration::from_secs(1);
 /// A snapshot is at most this old.
-const MAX_AGE: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_mins(1);
 /// A snapshot may take one part in so many of the time.
 const MAX_SHARE: u32 = 50;
 /// How long a clean stop waits for its snapshots.
@@ -156,7 +156,7 @@ impl Thread {
     fn add(&mut self, plan: FilterPlan) -> anyhow::Result<()> {
         let reader = self
             .journal
-            .reader(&plan.name, plan.reader.clone())
+            .reader(&plan.name, plan.reader)
             .with_context(|| format!("cannot open a reader for {}", plan.name))?;
         let mut host = Host::new(plan, reader, &self.routing);
         if let Err(error) = recovery::start(&mut host, &self.journal) {

@@ -80,7 +80,7 @@ impl Feed<'_> {
         let used = self.cut_all(stream, bytes, false, origin);
         let used = used + self.cut_all(stream, &bytes[used..], true, origin);
         if used < bytes.len() {
-            self.drop_rest(stream, bytes.len() - used, "the end of a record is missing");
+            Self::drop_rest(stream, bytes.len() - used, "the end of a record is missing");
         }
         self.open.touch(self.number, stream);
     }
@@ -113,10 +113,10 @@ impl Feed<'_> {
         if keep_incomplete || stream.deliver_incomplete_final {
             let used = self.cut_all(stream, &carry, true, None);
             if used < carry.len() {
-                self.drop_rest(stream, carry.len() - used, "the end of a record is missing");
+                Self::drop_rest(stream, carry.len() - used, "the end of a record is missing");
             }
         } else {
-            self.drop_rest(stream, carry.len(), "the stream ended within a record");
+            Self::drop_rest(stream, carry.len(), "the stream ended within a record");
         }
         stream.splitting.forget();
         stream.is_skipping = false;
@@ -150,7 +150,7 @@ impl Feed<'_> {
                 }
                 Cut::Skip { consumed, lost } => {
                     if let Some(reason) = lost {
-                        self.report_lost(stream, at, &reason);
+                        Self::report_lost(stream, at, &reason);
                     }
                     at += consumed.max(1);
                     stream.position.offset += consumed as u64;
@@ -166,7 +166,7 @@ impl Feed<'_> {
     fn decode(&mut self, stream: &mut Stream, piece: &Piece<'_>) -> u64 {
         let mut bytes = piece.bytes;
         if bytes.len() > stream.max_record {
-            self.report_long(stream, bytes.len());
+            Self::report_long(stream, bytes.len());
             if !stream.keep_truncated {
                 return 0;
             }
@@ -240,14 +240,14 @@ impl Feed<'_> {
                 let messages = self.decode(stream, &piece);
                 stream.plan.counters.messages.add(messages);
             }
-            self.report_long(stream, carry.len());
+            Self::report_long(stream, carry.len());
         }
         stream.position.offset += carry.len() as u64;
         stream.splitting.forget();
         stream.is_skipping = true;
     }
 
-    fn report_long(&self, stream: &Stream, length: usize) {
+    fn report_long(stream: &Stream, length: usize) {
         stream.plan.counters.dropped.add(1);
         let kept = if stream.keep_truncated { "truncated" } else { "dropped" };
         tracing::warn!(
@@ -258,7 +258,7 @@ impl Feed<'_> {
         );
     }
 
-    fn report_lost(&self, stream: &Stream, at: usize, reason: &str) {
+    fn report_lost(stream: &Stream, at: usize, reason: &str) {
         stream.plan.counters.dropped.add(1);
         tracing::warn!(
             input = &*stream.plan.input,
@@ -269,8 +269,8 @@ impl Feed<'_> {
         );
     }
 
-    fn drop_rest(&mut self, stream: &mut Stream, length: usize, reason: &str) {
+    fn drop_rest(stream: &mut Stream, length: usize, reason: &str) {
         stream.position.offset += length as u64;
-        self.report_lost(stream, 0, reason);
+        Self::report_lost(stream, 0, reason);
     }
 }

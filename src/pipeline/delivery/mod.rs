@@ -121,7 +121,7 @@ impl Deliveries {
     /// Starts an output.
     pub(super) fn add(&mut self, plan: OutputPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
         let name = plan.context.name.clone();
-        let reader = self.journal.reader(&name, plan.reader.clone())?;
+        let reader = self.journal.reader(&name, plan.reader)?;
         let shared = Arc::new(Shared::default());
         shared.delivered.store(reader.position().0, Ordering::Release);
         let (tx, rx) = mpsc::channel(QUEUE);
@@ -263,7 +263,7 @@ fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
                     let grown = Feeder::grow(*seed, &new);
                     let _ = reply.send(grown.map(|feeder| feeders.push(feeder)));
                     routing = new;
-                    feeders.iter_mut().for_each(|feeder| feeder.route(&routing));
+                    route_all(&mut feeders, &routing);
                 }
                 Command::Remove(name, done) => {
                     feeders.retain_mut(|feeder| {
@@ -277,7 +277,7 @@ fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
                 }
                 Command::Route(new) => {
                     routing = new;
-                    feeders.iter_mut().for_each(|feeder| feeder.route(&routing));
+                    route_all(&mut feeders, &routing);
                 }
                 Command::ShutDown => {
                     for feeder in &mut feeders {
@@ -294,5 +294,11 @@ fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
         if !is_moving {
             std::thread::park_timeout(LONGEST_SLEEP);
         }
+    }
+}
+
+fn route_all(feeders: &mut [Feeder], routing: &Routing) {
+    for feeder in feeders {
+        feeder.route(routing);
     }
 }

@@ -27,7 +27,7 @@ use nix::unistd::Pid;
 use output::Output;
 
 /// How long anything may take. Long, because machines that run tests are busy.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// How often a condition is looked at while the process says nothing.
 const LOOK: Duration = Duration::from_millis(20);
 
