@@ -50,6 +50,12 @@ impl File {
         (file, problems)
     }
 
+    /// Makes a file that is no configuration, a script say, so that mistakes in it can be shown.
+    pub fn plain(name: &str, text: &str) -> Arc<Self> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        Arc::new(Self { name, written: text.clone(), text, replaced: Vec::new() })
+    }
+
     fn fill_in(
         &mut self,
         variable: &dyn Fn(&str) -> Option<String>,
@@ -150,8 +156,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes a place of a span the parser reported.
-    pub(super) fn new(file: &Arc<File>, span: Range<usize>) -> Self {
+    /// Makes a place of a span, in bytes.
+    pub fn new(file: &Arc<File>, span: Range<usize>) -> Self {
         Self { file: Arc::clone(file), span }
     }
 
