@@ -59,6 +59,11 @@ pub struct Hekad {
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Written")]
     pub shutdown_timeout: Duration,
+    /// Seconds between two reports of the engine on itself (`heka.all-report`, `heka.memstat`); 0 is
+    /// never, but for SIGUSR1. Under `--until-done` there are none.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    pub report_interval: Duration,
     /// Threads for filters; as many as needed by default, at most one a core.
     pub analysis_threads: Option<NonZeroUsize>,
     /// After this many seconds without a word a source's last position is forgotten.
@@ -88,6 +93,7 @@ impl Default for Hekad {
             max_timer_inject: 10,
             pid_file: None,
             shutdown_timeout: Duration::from_secs(30),
+            report_interval: Duration::from_secs(60),
             analysis_threads: None,
             source_expiry: Duration::from_hours(30 * 24),
             log_level: LogLevel::default(),

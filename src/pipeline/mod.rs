@@ -9,7 +9,7 @@
 //! | `routing` | the index of all matchers |
 //! | `reload` | the difference between two plans, applied |
 //! | `stopping` | inputs first, outputs last, and nothing lost |
-//! | `status` | what is flowing |
+//! | `status`, `report` | what is flowing, in numbers and in messages |
 
 mod analysis;
 mod counters;
@@ -20,6 +20,7 @@ mod parts;
 mod plan;
 mod progress;
 mod reload;
+mod report;
 mod routing;
 mod status;
 mod stopping;

@@ -4,6 +4,7 @@
 //! there shows as ignored, with the name of the program; where `HEKA_REQUIRE_SERVERS=1` is set, it
 //! fails instead.
 
+mod check;
 mod command_line;
 mod configurations;
 mod engine;
@@ -11,6 +12,7 @@ mod filter;
 mod harness;
 mod quickstart;
 mod readme;
+mod reports;
 mod scripts;
 mod suite;
 mod tidy;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         configurations::trials(),
         engine::trials(),
         filter::trials(),
+        check::trials(),
+        reports::trials(),
     ]
     .into_iter()
     .flatten()

@@ -25,6 +25,7 @@ use crate::pipeline::Ending;
 use crate::pipeline::Mode;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Plan;
+use crate::stdx::clock::Clock;
 use crate::stdx::clock::System;
 use crate::stdx::duration;
 
@@ -113,11 +114,14 @@ impl Command {
         let pid_file = plan.config().hekad.pid_file.clone();
         let _pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
         let started = Instant::now();
-        let mut pipeline = Pipeline::start(plan, mode, Arc::new(System::new())).await?;
+        let clock = Arc::new(System::new());
+        let reports_itself = !mode.until_done;
+        let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
         let mut admin = Admin::start(pipeline.plan().config(), metrics.clone()).await?;
         let mut watch = super::watch::Watch::start(pipeline.watched_files());
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
+        let mut reported = Instant::now();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %origin, "heka has started");
         let ending = loop {
             let signal = tokio::select! {
@@ -128,6 +132,11 @@ impl Command {
                     let status = pipeline.status();
                     screen.show(&status);
                     admin.publish(&status);
+                    let interval = pipeline.plan().config().hekad.report_interval;
+                    if reports_itself && !interval.is_zero() && reported.elapsed() >= interval {
+                        reported = Instant::now();
+                        pipeline.report(clock.wall());
+                    }
                     continue;
                 }
                 () = watch.changed() => Signal::Scripts,
@@ -139,7 +148,10 @@ impl Command {
                     let _ = self.reload(&mut pipeline, &origin, &metrics).await;
                     watch = super::watch::Watch::start(pipeline.watched_files());
                 }
-                Signal::Report => summary::report(&pipeline.status()),
+                Signal::Report => {
+                    summary::report(&pipeline.status());
+                    pipeline.report(clock.wall());
+                }
                 Signal::Scripts => {
                     let config = pipeline.plan().config().clone();
                     apply(&mut pipeline, config, &metrics).await;
