@@ -208,7 +208,9 @@ impl Input for LogstreamerInput {
             }
         }
         drop(watch);
-        tasks.shutdown().await;
+        // What was read is to be in the journal before the input may start again, and ask it.
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(GRACE, all_ended).await;
         Ok(())
     }
 
@@ -217,6 +219,8 @@ impl Input for LogstreamerInput {
     }
 }
 
+/// How long streams may take to hand over what they have read when the input stops.
+const GRACE: Duration = Duration::from_secs(3);
 /// How many scans that are asked for there are in an interval of looking for data, at most.
 const SCANS: u32 = 4;
 /// The shortest time between two looks at the sizes of files.

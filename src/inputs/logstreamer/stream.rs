@@ -272,6 +272,8 @@ impl Reading {
                 }
             }
         }
+        // The engine may be ending already; then the next start reads the rest again.
+        let _ = stream.durable().await;
         Ok(())
     }
 
