@@ -248,7 +248,7 @@ fn setting(value: &serde_json::Value) -> Option<ConfigValue> {
 
 /// The message that a table describes.
 fn draft(message: &Table) -> mlua::Result<Draft> {
-    let text = |name: &str| message.get::<Option<mlua::String>>(name);
+    let text = |name: &str| message.get::<Option<mlua::LuaString>>(name);
     let bytes = |name: &str| text(name).map(|text| text.map(|text| text.as_bytes().to_vec()));
     let mut draft = Draft::default();
     draft.uuid = Some([7; 16]);

@@ -7,6 +7,7 @@ use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
+        test("command_line::logstreamer_lists_files_in_order", logstreamer_lists_files_in_order),
         test("command_line::version_is_that_of_the_package", version_is_that_of_the_package),
         test("command_line::plugins_are_listed", plugins_are_listed),
         test("command_line::cat_counts_what_matches", cat_counts_what_matches),
