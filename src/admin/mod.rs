@@ -12,6 +12,7 @@
 
 mod serve;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
 use crate::metrics::Registry;
 use crate::pipeline::Status;
+use crate::stdx::secret::Secret;
 
 /// How many requests may wait for the engine.
 const QUEUE: usize = 16;
@@ -38,6 +39,17 @@ impl Asked {
     pub fn answer(self, outcome: Result<String, String>) {
         let _ = self.answer.send(outcome);
     }
+}
+
+/// Where the two ways in are, and who may do what.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the admin port listens; nowhere without an address.
+    pub address: Option<SocketAddr>,
+    /// What a request over the port has to show that changes something.
+    pub token: Option<Secret>,
+    /// The folder of the control socket.
+    pub folder: PathBuf,
 }
 
 /// What both ways in know.
@@ -62,9 +74,8 @@ impl Admin {
     ///
     /// # Errors
     /// When the control socket cannot be made. An admin port that is taken is a warning.
-    pub async fn start(config: &Config, metrics: Arc<Registry>) -> anyhow::Result<Admin> {
+    pub async fn start(settings: Settings, metrics: Arc<Registry>) -> anyhow::Result<Admin> {
         let (reloads, asked) = mpsc::channel(QUEUE);
-        let settings = &config.hekad.admin;
         let shared = Arc::new(Shared {
             metrics,
             status: ArcSwap::from_pointee(Status::default()),
@@ -72,7 +83,7 @@ impl Admin {
             token: settings.token.as_ref().map(|token| token.reveal().to_owned()),
         });
         let stopping = CancellationToken::new();
-        let socket = config.hekad.base_dir.join("heka.sock");
+        let socket = settings.folder.join("heka.sock");
         let mut tasks = Vec::new();
         let control = serve::control(&socket)
             .with_context(|| format!("cannot open the control socket {}", socket.display()))?;

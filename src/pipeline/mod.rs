@@ -19,6 +19,7 @@ mod inputs;
 mod parts;
 mod plan;
 mod progress;
+mod promises;
 mod reload;
 mod report;
 mod routing;

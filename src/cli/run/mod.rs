@@ -117,7 +117,8 @@ impl Command {
         let clock = Arc::new(System::new());
         let reports_itself = !mode.until_done;
         let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
-        let mut admin = Admin::start(pipeline.plan().config(), metrics.clone()).await?;
+        let mut admin =
+            Admin::start(admin_settings(pipeline.plan().config()), metrics.clone()).await?;
         let mut watch = super::watch::Watch::start(pipeline.watched_files());
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
@@ -203,6 +204,15 @@ impl Command {
                 Err(text)
             }
         }
+    }
+}
+
+fn admin_settings(config: &Config) -> crate::admin::Settings {
+    let admin = &config.hekad.admin;
+    crate::admin::Settings {
+        address: admin.address,
+        token: admin.token.clone(),
+        folder: config.hekad.base_dir.clone(),
     }
 }
 

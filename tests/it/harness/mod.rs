@@ -204,8 +204,11 @@ impl Engine {
         Ok(nix::sys::signal::kill(id, signal)?)
     }
 
-    /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(self) -> anyhow::Result<Finished> {
+    /// Asks it to stop once it listens for signals, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<Finished> {
+        self.wait_for("the engine to start", |engine| {
+            engine.stderr().contains("heka has started").then_some(())
+        })?;
         self.signal(Signal::SIGTERM)?;
         self.finish()
     }
