@@ -15,6 +15,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -28,6 +29,8 @@ use crate::stdx::secret::Secret;
 
 /// How many requests may wait for the engine.
 const QUEUE: usize = 16;
+/// How long a request may go on when the engine ends.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A request to reload, waiting for its answer.
 pub struct Asked {
@@ -118,11 +121,15 @@ impl Admin {
         self.shared.status.store(Arc::new(status.clone()));
     }
 
-    /// Closes both ways in.
+    /// Closes both ways in; who is amid a request gets a moment.
     pub async fn stop(self) {
         self.stopping.cancel();
-        for task in self.tasks {
-            let _ = task.await;
+        // Requests that wait for the engine are told that it stops.
+        drop(self.asked);
+        for mut task in self.tasks {
+            if tokio::time::timeout(GRACE, &mut task).await.is_err() {
+                task.abort();
+            }
         }
         let _ = std::fs::remove_file(&self.socket);
     }

@@ -152,9 +152,10 @@ impl Pipeline {
         for index in 0..self.plan.filters.len() {
             let filter = self.filter_plan(index)?;
             let name = filter.name.clone();
-            self.versions.insert(name.clone(), filter.version.clone());
+            let version = filter.version.clone();
             let routing = self.routing.clone();
             self.analysis.add(filter, &routing).with_context(|| format!("cannot start {name}"))?;
+            self.versions.insert(name, version);
         }
         self.ticking = tick(self.journal.clone());
         for index in 0..self.plan.inputs.len() {

@@ -72,6 +72,7 @@ pub(super) struct PlannedFilter {
 }
 
 /// An output to run.
+#[derive(Clone)]
 pub(super) struct PlannedOutput {
     pub(super) section: Section,
     pub(super) kind: &'static Kind<dyn Output>,

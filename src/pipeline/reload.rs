@@ -7,6 +7,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::Pipeline;
 use super::plan::Plan;
 use super::plan::PlannedFilter;
@@ -14,6 +16,7 @@ use super::plan::PlannedInput;
 use super::plan::PlannedOutput;
 use super::routing_of;
 use crate::config::Config;
+use crate::plugin::EncoderContext;
 use crate::plugin::Engine;
 
 /// How long an input or output may take to end before its new version starts.
@@ -38,6 +41,12 @@ impl Reloaded {
     /// Tells whether nothing was different.
     pub fn is_empty(&self) -> bool {
         *self == Reloaded::default()
+    }
+
+    /// Tells whether anything is different now, or will be after a restart.
+    pub fn has_changes(&self) -> bool {
+        let rows = [&self.added, &self.removed, &self.changed, &self.waits_for_restart];
+        rows.into_iter().any(|names| !names.is_empty())
     }
 }
 
@@ -123,6 +132,13 @@ impl Pipeline {
             if is_same {
                 continue;
             }
+            if let Some(index) = new
+                && let Err(error) = self.try_output(index)
+            {
+                done.failed.push(format!("{name}: {error:#}"));
+                self.plan.outputs[index] = output.clone();
+                continue;
+            }
             if let Err(error) = self.deliveries.remove(name, PATIENCE).await {
                 done.failed.push(format!("{name}: {error:#}"));
             }
@@ -146,6 +162,17 @@ impl Pipeline {
         }
     }
 
+    /// Makes an output and its encoder aside, to find out whether they can be.
+    fn try_output(&self, index: usize) -> anyhow::Result<()> {
+        let planned = &self.plan.outputs[index];
+        if let Some((name, encoder)) = &planned.encoder {
+            encoder
+                .start(&EncoderContext { name, engine: &self.plan.engine })
+                .with_context(|| format!("cannot start encoder {name}"))?;
+        }
+        Ok(())
+    }
+
     fn add_output(&mut self, index: usize) -> anyhow::Result<()> {
         let plan = self.output_plan(index);
         let routing = self.routing.clone();
@@ -157,6 +184,7 @@ impl Pipeline {
             if !self.plan.filters.iter().any(|new| new.name == filter.name) {
                 let removed = self.analysis.remove(&filter.name);
                 self.filter_counters.remove(&filter.name);
+                self.versions.remove(&filter.name);
                 note(&filter.name, removed, &mut done.removed, &mut done.failed);
             }
         }
@@ -167,26 +195,39 @@ impl Pipeline {
                 Ok(plan) => plan,
                 Err(error) => {
                     done.failed.push(format!("{name}: {error:#}"));
+                    if let Some(before) = before {
+                        self.plan.filters[index] = before.clone();
+                    }
                     continue;
                 }
             };
             let routing = self.routing.clone();
             match before {
                 None => {
-                    self.versions.insert(name.clone(), plan.version.clone());
+                    let version = plan.version.clone();
                     let added = self.analysis.add(plan, &routing);
+                    if added.is_ok() {
+                        self.versions.insert(name.clone(), version);
+                    }
                     note(&name, added, &mut done.added, &mut done.failed);
                 }
                 Some(_) if self.versions.get(&name) == Some(&plan.version) => {}
-                Some(_) => {
+                Some(before) => {
                     let version = plan.version.clone();
                     let swapped = self.analysis.swap(plan, &routing);
-                    if swapped.is_ok() {
-                        self.versions.insert(name.clone(), version);
+                    match &swapped {
+                        Ok(()) => {
+                            self.versions.insert(name.clone(), version);
+                        }
+                        // The old version goes on with the old matcher.
+                        Err(_) => self.plan.filters[index] = before.clone(),
                     }
                     note(&name, swapped, &mut done.changed, &mut done.failed);
                 }
             }
+        }
+        if !done.failed.is_empty() {
+            self.routing = Arc::new(routing_of(&self.plan));
         }
     }
 }

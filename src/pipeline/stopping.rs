@@ -11,6 +11,12 @@ use super::Pipeline;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long outputs that fail are waited for, in a stop that is not `--until-done`.
 const FAILING_PATIENCE: Duration = Duration::from_secs(1);
+/// How long inputs are held by a full journal when nothing moves that could make room.
+const BLOCKED_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the last timers of filters may take when the time of a stop is over.
+const LAST_TIMERS: Duration = Duration::from_secs(5);
+/// How long outputs may take to end when the time of a stop is over.
+const OUTPUT_GRACE: Duration = Duration::from_secs(3);
 
 /// Why the engine ended by itself, or was ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub enum Ending {
     Asked,
     /// A plugin has ended that must not, by name.
     Failed(Arc<str>),
+    /// The journal is full, and the reader of this name says that the engine stops then.
+    Full(Arc<str>),
 }
 
 impl Pipeline {
@@ -32,6 +40,9 @@ impl Pipeline {
         loop {
             if let Some(failed) = self.inputs.iter().find(|input| input.has_failed()) {
                 return Ending::Failed(failed.name.clone());
+            }
+            if let Some(reader) = self.decoding.halted() {
+                return Ending::Full(reader);
             }
             if let Some(failed) = self.deliveries.ended_for_good() {
                 return Ending::Failed(failed);
@@ -62,42 +73,43 @@ impl Pipeline {
         heard.1.elapsed()
     }
 
-    /// Ends everything within `timeout`; names the outputs that have not delivered all there is.
+    /// Ends everything within `timeout`; names the outputs and filters that are not done with all
+    /// there is.
     ///
-    /// What they have not delivered stays in the journal.
+    /// What they have not done stays in the journal. Under `--until-done` there is no such bound as
+    /// long as something moves.
     pub async fn stop(mut self, timeout: Duration) -> Vec<Arc<str>> {
         let deadline = Instant::now() + timeout;
-        self.stop_inputs(deadline).await;
+        self.stop_inputs(timeout).await;
         self.ticking.abort();
-        self.drain_filters(deadline).await;
+        if !self.drain_filters(deadline, timeout).await {
+            tracing::warn!("filters are behind: they go on from their snapshots at the next start");
+            self.analysis.abandon();
+        }
         let Pipeline { analysis, deliveries, journal, keeper, mode, .. } = self;
-        let shut_down = tokio::task::spawn_blocking(move || analysis.shut_down(deadline));
-        let _ = shut_down.await;
+        let last =
+            if mode.until_done { deadline.max(Instant::now() + LAST_TIMERS) } else { deadline };
+        let shut_down = tokio::task::spawn_blocking(move || analysis.shut_down(last));
+        let mut undone = shut_down.await.unwrap_or_default();
         let end = journal.end();
         journal.want_durable(end);
-        let mut progress = (deliveries.progress(), Instant::now());
-        let undelivered = loop {
+        let mut stillness = Stillness::new(deliveries.progress());
+        loop {
             let behind = deliveries.behind(end);
-            if behind.is_empty() {
-                break behind;
-            }
-            let now = Instant::now();
-            if deliveries.progress() != progress.0 {
-                progress = (deliveries.progress(), now);
-            }
-            let stands_still = now - progress.1;
+            let still_for = stillness.seen(deliveries.progress());
             let all_fail = behind.iter().all(|(_, is_failing)| *is_failing);
             let is_over = if mode.until_done {
-                stands_still >= timeout
+                still_for >= timeout
             } else {
-                now >= deadline || (all_fail && stands_still >= FAILING_PATIENCE)
+                Instant::now() >= deadline || (all_fail && still_for >= FAILING_PATIENCE)
             };
-            if is_over {
-                break behind;
+            if behind.is_empty() || is_over || deliveries.have_ended(&behind) {
+                undone.extend(behind.into_iter().map(|(name, _)| name));
+                break;
             }
             tokio::time::sleep(LOOK).await;
-        };
-        let grace = deadline.max(Instant::now() + Duration::from_secs(2));
+        }
+        let grace = deadline.max(Instant::now() + OUTPUT_GRACE);
         deliveries.shut_down(grace).await;
         let closed = tokio::task::spawn_blocking(move || {
             keeper.end();
@@ -106,43 +118,82 @@ impl Pipeline {
         if let Ok(Err(error)) = closed.await {
             tracing::error!(%error, "cannot close the journal");
         }
-        undelivered.into_iter().map(|(name, _)| name).collect()
+        undone
     }
 
     /// Ends the inputs and the decode threads behind them.
-    async fn stop_inputs(&mut self, deadline: Instant) {
+    ///
+    /// Where the journal is full they wait in it. They are sent away when half of the time is gone,
+    /// or when nothing moves that could make room: what they have not appended is not acknowledged.
+    async fn stop_inputs(&mut self, timeout: Duration) {
         for input in &self.inputs {
             input.ask_to_stop();
         }
-        for input in self.inputs.drain(..) {
-            input.stop(deadline.saturating_duration_since(Instant::now())).await;
-        }
-        let journal = self.journal.clone();
-        let fresh = super::DecodeThreads::none();
-        let Ok(threads) = Arc::try_unwrap(std::mem::replace(&mut self.decoding, Arc::new(fresh)))
-        else {
-            tracing::warn!("a stream is still open: its last bytes may be read again");
-            return;
+        let begun = Instant::now();
+        let patience = if self.mode.until_done { Duration::MAX } else { timeout / 2 };
+        let inputs = std::mem::take(&mut self.inputs);
+        let decoding = self.decoding.clone();
+        let ending = async move {
+            for input in inputs {
+                input.stop((timeout / 2).saturating_sub(begun.elapsed())).await;
+            }
+            let _ = tokio::task::spawn_blocking(move || decoding.join()).await;
         };
-        let joined = tokio::task::spawn_blocking(move || threads.join());
-        let left = deadline.saturating_duration_since(Instant::now());
-        tokio::pin!(joined);
-        if tokio::time::timeout(left, &mut joined).await.is_err() {
-            journal.release_appenders();
-            let _ = joined.await;
+        tokio::pin!(ending);
+        let moved = || self.deliveries.progress().wrapping_add(self.analysis.moved());
+        let mut stillness = Stillness::new(moved());
+        while tokio::time::timeout(LOOK, &mut ending).await.is_err() {
+            let still_for = stillness.seen(moved());
+            let is_blocked = self.journal.status().is_blocked_by.is_some();
+            let hopeless = if self.mode.until_done { timeout } else { BLOCKED_PATIENCE };
+            if begun.elapsed() >= patience || (is_blocked && still_for >= hopeless) {
+                self.journal.release_appenders();
+            }
         }
     }
 
-    /// Waits until every filter is done with what there is.
-    async fn drain_filters(&self, deadline: Instant) {
-        while self.analysis.reached() < self.journal.end() {
-            if Instant::now() >= deadline && !self.mode.until_done {
-                tracing::warn!(
-                    "filters are behind: they go on from their snapshots at the next start"
-                );
-                return;
+    /// Waits until every filter is done with what there is; tells whether all are. Those that are
+    /// paused are waited for under `--until-done` alone.
+    async fn drain_filters(&self, deadline: Instant, timeout: Duration) -> bool {
+        let moved = || self.deliveries.progress().wrapping_add(self.analysis.moved());
+        let mut stillness = Stillness::new(moved());
+        loop {
+            let end = self.journal.end();
+            let is_level = self.analysis.reached() >= end;
+            let are_all = is_level && self.analysis.reached_with_paused() >= end;
+            if are_all || (is_level && !self.mode.until_done) {
+                return true;
+            }
+            let still_for = stillness.seen(moved());
+            let is_over = if self.mode.until_done {
+                still_for >= timeout
+            } else {
+                Instant::now() >= deadline
+            };
+            if is_over {
+                return is_level;
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// For how long a number has been the same.
+struct Stillness {
+    number: u64,
+    since: Instant,
+}
+
+impl Stillness {
+    fn new(number: u64) -> Stillness {
+        Stillness { number, since: Instant::now() }
+    }
+
+    /// The number is this now.
+    fn seen(&mut self, number: u64) -> Duration {
+        if number != self.number {
+            *self = Stillness::new(number);
+        }
+        self.since.elapsed()
     }
 }

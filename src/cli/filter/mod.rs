@@ -138,7 +138,7 @@ impl Command {
             let files = found.into_iter().chain([self.script.clone()]);
             let files = files.filter_map(|file| std::path::absolute(file).ok()).collect();
             // Watching begins before the run, so that no change goes unnoticed.
-            let watch = super::watch::Watch::start(files);
+            let mut watch = super::watch::Watch::start(files);
             match self.run_once() {
                 Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
                 Err(error) => eprintln!("heka: {error:#}"),

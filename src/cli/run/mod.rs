@@ -147,7 +147,7 @@ impl Command {
                 Signal::Hangup => {
                     pipeline.reopen();
                     let _ = self.reload(&mut pipeline, &origin, &metrics).await;
-                    watch = super::watch::Watch::start(pipeline.watched_files());
+                    watch.follow(pipeline.watched_files());
                 }
                 Signal::Report => {
                     summary::report(&pipeline.status());
@@ -156,11 +156,11 @@ impl Command {
                 Signal::Scripts => {
                     let config = pipeline.plan().config().clone();
                     apply(&mut pipeline, config, &metrics).await;
-                    watch = super::watch::Watch::start(pipeline.watched_files());
+                    watch.follow(pipeline.watched_files());
                 }
                 Signal::Asked(asked) => {
                     let outcome = self.reload(&mut pipeline, &origin, &metrics).await;
-                    watch = super::watch::Watch::start(pipeline.watched_files());
+                    watch.follow(pipeline.watched_files());
                     asked.answer(outcome);
                 }
             }
@@ -177,11 +177,9 @@ impl Command {
             return Ok(ExitCode::FAILURE);
         };
         summary::write(&tally.status(), started.elapsed(), &undelivered);
-        let has_failed = matches!(ending, Ending::Failed(_))
+        let has_failed = matches!(ending, Ending::Failed(_) | Ending::Full(_))
             || (mode_asks_for_all(&ending) && !undelivered.is_empty());
-        if let Ending::Failed(name) = &ending {
-            eprintln!("heka: {name} has ended, and `can_exit` is not set: the engine stopped");
-        }
+        say_why(&ending);
         Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
@@ -220,6 +218,20 @@ fn mode_asks_for_all(ending: &Ending) -> bool {
     *ending == Ending::Done
 }
 
+/// Tells of a plugin that has ended the engine.
+fn say_why(ending: &Ending) {
+    match ending {
+        Ending::Failed(name) => {
+            eprintln!("heka: {name} has ended, and `can_exit` is not set: the engine stopped");
+        }
+        Ending::Full(name) => eprintln!(
+            "heka: the journal is full, and `full_action` of {name} is `shutdown`: the engine \
+             stopped"
+        ),
+        Ending::Done | Ending::Asked => {}
+    }
+}
+
 /// Goes over to `config`, and says what that did.
 async fn apply(pipeline: &mut Pipeline, config: Config, metrics: &Arc<Registry>) -> String {
     let mut problems = Vec::new();
@@ -233,7 +245,7 @@ async fn apply(pipeline: &mut Pipeline, config: Config, metrics: &Arc<Registry>)
     for failure in &done.failed {
         tracing::error!(failure, "not reloaded: the old version goes on");
     }
-    if !done.is_empty() {
+    if done.has_changes() {
         tracing::info!(
             added = ?done.added,
             removed = ?done.removed,

@@ -45,6 +45,12 @@ pub(super) struct Host {
     pub(super) pace: Pace,
     /// The last entry that is completely processed.
     pub(super) position: Position,
+    /// Where it began in this run of the engine: without a snapshot it begins there again.
+    pub(super) base: Position,
+    /// When the entry it is at was appended, in nanoseconds since the epoch.
+    pub(super) time: i64,
+    /// When it last began.
+    pub(super) started: Instant,
     /// The matcher's row in the routing of the thread.
     pub(super) row: Option<usize>,
     /// The name under which it injects.
@@ -57,6 +63,8 @@ pub(super) struct Host {
     pub(super) next_due: u64,
     pub(super) backoff: Backoff,
     pub(super) keeping: Keeping,
+    /// CPU time as far as it has been counted.
+    counted_cpu: u64,
     failed: VecDeque<Instant>,
 }
 
@@ -95,6 +103,9 @@ impl Host {
             row: routing.row(&plan.name),
             source: source_of(&plan.name),
             position: reader.position(),
+            base: reader.position(),
+            time: 0,
+            started: Instant::now(),
             keeping: Keeping::new(reader.position()),
             reader,
             pace: Pace::Behind,
@@ -103,6 +114,7 @@ impl Host {
             passed_over: Vec::new(),
             next_due: 0,
             backoff,
+            counted_cpu: 0,
             failed: VecDeque::new(),
             plan,
         }
@@ -116,15 +128,32 @@ impl Host {
         routing: &Routing,
         outbox: &mut Outbox,
     ) -> Result<(), Trouble> {
-        match &entry.body {
+        self.time = entry.time;
+        let done = match &entry.body {
             Body::Batch(batch) if !matched.is_empty() => {
-                self.batch(entry, batch, matched, routing, outbox)?;
+                self.batch(entry, batch, matched, routing, outbox)
             }
-            Body::Tick => self.tick(entry, outbox)?,
-            Body::Batch(_) | Body::Note(_) => {}
+            Body::Tick => self.tick(entry, routing, outbox),
+            Body::Batch(_) | Body::Note(_) => Ok(()),
+        };
+        // Failures are counted when the entry is done with.
+        if matches!(done, Ok(()) | Err(Trouble::TooManyFailures)) {
+            self.position = entry.position;
         }
-        self.position = entry.position;
-        Ok(())
+        done
+    }
+
+    /// Brings the numbers up to date.
+    pub(super) fn count(&mut self, end: Position) -> Option<u64> {
+        let usage = self.filtering.as_ref()?.usage();
+        let counters = &self.plan.counters;
+        // A filter that was started anew counts from nothing again.
+        let before = if usage.cpu < self.counted_cpu { 0 } else { self.counted_cpu };
+        counters.cpu.add(usage.cpu - before);
+        self.counted_cpu = usage.cpu;
+        counters.memory.set(usage.memory as f64);
+        counters.lag.set(end.0.saturating_sub(self.position.0) as f64);
+        Some(usage.cpu)
     }
 
     /// Runs what is matched of a batch: first what is muted, then what is not.
@@ -152,10 +181,10 @@ impl Host {
             |index: &u16| Mark { entry: number, message: u32::from(*index) } <= self.muted_until;
         let muted = matched.partition_point(is_muted);
         if muted > 0 {
-            self.run(entry, Some((batch, &matched[..muted])), None, routing)?;
+            self.call(entry, None, routing, Work::Batch(batch, &matched[..muted]))?;
         }
         if muted < matched.len() {
-            self.run(entry, Some((batch, &matched[muted..])), Some(outbox), routing)?;
+            self.call(entry, Some(outbox), routing, Work::Batch(batch, &matched[muted..]))?;
         }
         Ok(())
     }
@@ -165,7 +194,12 @@ impl Host {
     }
 
     /// Runs the timer when it is due.
-    fn tick(&mut self, entry: &Entry, outbox: &mut Outbox) -> Result<(), Trouble> {
+    fn tick(
+        &mut self,
+        entry: &Entry,
+        routing: &Routing,
+        outbox: &mut Outbox,
+    ) -> Result<(), Trouble> {
         let interval = u64::try_from(self.plan.ticker_interval.as_nanos()).unwrap_or(u64::MAX);
         if interval == 0 {
             return Ok(());
@@ -185,23 +219,17 @@ impl Host {
             return Ok(());
         }
         let outbox = (mark > self.muted_until).then_some(outbox);
-        self.call(entry, outbox, None, Work::Timer)
+        self.call(entry, outbox, routing, Work::Timer)
     }
 
     /// Runs the last timer before a stop.
-    pub(super) fn shut_down(&mut self, entry: &Entry, outbox: &mut Outbox) -> Result<(), Trouble> {
-        self.call(entry, Some(outbox), None, Work::ShutDown)
-    }
-
-    fn run(
+    pub(super) fn shut_down(
         &mut self,
         entry: &Entry,
-        work: Option<(&Batch, &[u16])>,
-        outbox: Option<&mut Outbox>,
         routing: &Routing,
+        outbox: &mut Outbox,
     ) -> Result<(), Trouble> {
-        let Some((batch, matched)) = work else { return Ok(()) };
-        self.call(entry, outbox, Some(routing), Work::Batch(batch, matched))
+        self.call(entry, Some(outbox), routing, Work::ShutDown)
     }
 
     /// Makes one call; without an outbox what it injects is dropped.
@@ -209,7 +237,7 @@ impl Host {
         &mut self,
         entry: &Entry,
         outbox: Option<&mut Outbox>,
-        routing: Option<&Routing>,
+        routing: &Routing,
         work: Work<'_>,
     ) -> Result<(), Trouble> {
         let Some(filtering) = &mut self.filtering else { return Ok(()) };
@@ -231,7 +259,7 @@ impl Host {
             Work::Timer => filtering.timer(&mut call),
             Work::ShutDown => filtering.shut_down(&mut call),
         };
-        if let (Some(routing), Some(row)) = (routing, self.row) {
+        if let Some(row) = self.row {
             refuse_own(out, before, routing, row, &mut failures);
         }
         let injected = out.len() - before;
@@ -245,10 +273,9 @@ impl Host {
             self.plan.counters.alerts.add(alerts as u64);
             outbox.reached(&self.source, mark);
         }
-        if is_live {
-            self.note_failures(entry, &failures)?;
-        }
+        let is_too_much = is_live && self.note_failures(entry, &failures);
         match done {
+            Ok(()) if is_too_much => Err(Trouble::TooManyFailures),
             Ok(()) => Ok(()),
             Err(Stop::Ended { reason }) => Err(Trouble::Ended { reason }),
             Err(Stop::Limit { message, reason }) => {
@@ -258,8 +285,9 @@ impl Host {
         }
     }
 
-    /// Counts and reports what was set aside.
-    fn note_failures(&mut self, entry: &Entry, failures: &[FilterFailure]) -> Result<(), Trouble> {
+    /// Counts and reports what was set aside; tells whether it is too much.
+    fn note_failures(&mut self, entry: &Entry, failures: &[FilterFailure]) -> bool {
+        let mut is_too_much = false;
         for failure in failures {
             self.plan.counters.failures.add(1);
             tracing::warn!(
@@ -269,13 +297,13 @@ impl Host {
                 reason = failure.reason,
                 "a message was set aside"
             );
-            self.count_failure()?;
+            is_too_much |= self.count_failure();
         }
-        Ok(())
+        is_too_much
     }
 
-    /// Counts a failure against `max_failures` a minute.
-    pub(super) fn count_failure(&mut self) -> Result<(), Trouble> {
+    /// Counts a failure; tells whether it exceeds `max_failures` a minute.
+    pub(super) fn count_failure(&mut self) -> bool {
         let now = Instant::now();
         self.failed.push_back(now);
         while self.failed.front().is_some_and(|at| now - *at > Duration::from_mins(1)) {
@@ -283,9 +311,9 @@ impl Host {
         }
         if self.failed.len() > self.plan.max_failures as usize {
             self.failed.clear();
-            return Err(Trouble::TooManyFailures);
+            return true;
         }
-        Ok(())
+        false
     }
 }
 

@@ -17,7 +17,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
+use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 
 pub(super) use self::keeper::Keeper;
@@ -32,6 +34,10 @@ use crate::plugin::Filter;
 
 /// How many commands may wait for a thread.
 const COMMANDS: usize = 1024;
+/// How long a thread may take to answer; it may be amid a batch, or wait for room in the journal.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long threads may take to keep their states once they were to end.
+const LAST_PATIENCE: Duration = Duration::from_secs(12);
 
 /// A filter as a thread gets it.
 pub(super) struct FilterPlan {
@@ -57,16 +63,26 @@ pub(super) enum Command {
     Remove(Arc<str>, Sender<()>),
     /// Ask other matchers.
     Route(Arc<Routing>),
-    /// Run the last timers, keep all states and end.
-    ShutDown(Sender<()>),
+    /// Run the last timers, keep all states and end; the answer names filters that were not done.
+    ShutDown(Instant, Sender<Vec<Arc<str>>>),
+}
+
+/// How far a thread is, as it tells.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// All entries up to here are processed, and what came of them is appended.
+    reached: AtomicU64,
+    /// The same, with the filters that are paused.
+    with_paused: AtomicU64,
+    /// Injections for which the journal has no room are to be given up.
+    is_abandoned: Arc<AtomicBool>,
 }
 
 /// A thread, seen from outside.
 struct Handle {
     commands: Sender<Command>,
     thread: std::thread::JoinHandle<()>,
-    /// All entries up to here are processed, and what came of them is appended.
-    reached: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     filters: usize,
 }
 
@@ -78,7 +94,6 @@ pub(super) struct AnalysisThreads {
     most: usize,
     journal: Journal,
     keeper: Arc<Keeper>,
-    is_abandoned: Arc<AtomicBool>,
 }
 
 impl AnalysisThreads {
@@ -90,7 +105,6 @@ impl AnalysisThreads {
             most: most.max(1),
             journal,
             keeper,
-            is_abandoned: Arc::default(),
         }
     }
 
@@ -131,34 +145,61 @@ impl AnalysisThreads {
         }
     }
 
-    /// The last entry that every filter is done with.
+    /// The last entry that every filter is done with, apart from those that are paused.
     pub(super) fn reached(&self) -> Position {
-        let reached = self.threads.iter().map(|handle| handle.reached.load(Ordering::Acquire));
+        self.least(|progress| &progress.reached)
+    }
+
+    /// The last entry that every filter is done with, those that are paused included.
+    pub(super) fn reached_with_paused(&self) -> Position {
+        self.least(|progress| &progress.with_paused)
+    }
+
+    fn least(&self, of: impl Fn(&Progress) -> &AtomicU64) -> Position {
+        let reached = self.threads.iter().map(|one| of(&one.progress).load(Ordering::Acquire));
         reached.min().map_or(self.journal.end(), Position)
     }
 
-    /// Ends all threads; each keeps the states of its filters before.
-    pub(super) fn shut_down(self, deadline: std::time::Instant) {
+    /// The sum of how far all threads are, to see whether they move.
+    pub(super) fn moved(&self) -> u64 {
+        let reached = self.threads.iter().map(|one| one.progress.reached.load(Ordering::Acquire));
+        reached.fold(0, u64::wrapping_add)
+    }
+
+    /// Has filters no longer wait for room in the journal; what they inject comes again in a replay.
+    pub(super) fn abandon(&self) {
+        for handle in &self.threads {
+            handle.progress.is_abandoned.store(true, Ordering::Release);
+            handle.thread.thread().unpark();
+        }
+    }
+
+    /// Ends all threads; each keeps the states of its filters before. Names the filters that were
+    /// not done with all there is.
+    pub(super) fn shut_down(self, deadline: Instant) -> Vec<Arc<str>> {
         let (tx, rx) = crossbeam_channel::bounded(self.threads.len() + 1);
         for handle in &self.threads {
-            let _ = handle.commands.send(Command::ShutDown(tx.clone()));
+            let _ = handle.commands.send(Command::ShutDown(deadline, tx.clone()));
             handle.thread.thread().unpark();
         }
         drop(tx);
+        let deadline = deadline.max(Instant::now()) + LAST_PATIENCE;
+        let mut behind = Vec::new();
         let mut left = self.threads.len();
-        while left > 0 && rx.recv_deadline(deadline).is_ok() {
+        while let (true, Ok(names)) = (left > 0, rx.recv_deadline(deadline)) {
+            behind.extend(names);
             left -= 1;
         }
         if left > 0 {
-            self.is_abandoned.store(true, Ordering::Release);
             tracing::error!(threads = left, "analysis threads did not end in time");
-            return;
+            return behind;
         }
         for handle in self.threads {
             if handle.thread.join().is_err() {
                 tracing::error!("an analysis thread has panicked");
             }
         }
+        behind
     }
 
     fn ask<T: Send + 'static>(
@@ -170,26 +211,29 @@ impl AnalysisThreads {
         let handle = &self.threads[index];
         handle.commands.send(command(tx)).map_err(|_| anyhow::anyhow!("the thread has ended"))?;
         handle.thread.thread().unpark();
-        rx.recv().map_err(|_| anyhow::anyhow!("the analysis thread has ended"))
+        rx.recv_timeout(ANSWER).map_err(|error| match error {
+            RecvTimeoutError::Timeout => anyhow::anyhow!("the analysis thread does not answer"),
+            RecvTimeoutError::Disconnected => anyhow::anyhow!("the analysis thread has ended"),
+        })
     }
 
     fn spawn(&mut self, routing: &Arc<Routing>) -> anyhow::Result<()> {
         let (tx, rx) = crossbeam_channel::bounded(COMMANDS);
-        let reached = Arc::new(AtomicU64::new(0));
+        let progress = Arc::new(Progress::default());
         let (journal, routing, keeper) =
             (self.journal.clone(), routing.clone(), self.keeper.clone());
-        let seen = reached.clone();
+        let told = progress.clone();
         let name = format!("analysis-{}", self.threads.len());
         let builder = std::thread::Builder::new().name(name).stack_size(8 << 20);
         let thread = builder.spawn(move || {
-            let thread = Thread::new(journal, rx, routing, keeper, seen);
+            let thread = Thread::new(journal, rx, routing, keeper, told);
             if let Err(error) = thread.and_then(Thread::run) {
                 tracing::error!(error = format!("{error:#}"), "an analysis thread has ended");
             }
         })?;
         let sleeper = thread.thread().clone();
         self.journal.subscribe(Arc::new(move || sleeper.unpark()));
-        self.threads.push(Handle { commands: tx, thread, reached, filters: 0 });
+        self.threads.push(Handle { commands: tx, thread, progress, filters: 0 });
         Ok(())
     }
 }

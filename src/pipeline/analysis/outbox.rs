@@ -3,6 +3,9 @@
 //! All filters of a thread share one batch; each is a source of it, with the entry and message it
 //! had completed. What one call injects is never split over two entries.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -47,11 +50,28 @@ pub(super) struct Outbox {
     pub(super) batch: Batch,
     opened: Option<Instant>,
     appended: Position,
+    /// Set when a stop has waited long enough for room in the journal.
+    is_abandoned: Arc<AtomicBool>,
+    /// Something could not be appended: nothing later may be, nor any snapshot be kept, so that a
+    /// replay injects it all.
+    is_broken: bool,
 }
 
 impl Outbox {
-    pub(super) fn new(journal: Journal) -> Outbox {
-        Outbox { journal, batch: Batch::new(), opened: None, appended: Position::default() }
+    pub(super) fn new(journal: Journal, is_abandoned: Arc<AtomicBool>) -> Outbox {
+        Outbox {
+            journal,
+            batch: Batch::new(),
+            opened: None,
+            appended: Position::default(),
+            is_abandoned,
+            is_broken: false,
+        }
+    }
+
+    /// Tells whether injections were given up, to come again in a replay.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Notes that `source` has injected something when it completed `mark`.
@@ -89,11 +109,6 @@ impl Outbox {
         }
     }
 
-    /// Appends what waits, when the thread has nothing else to do.
-    pub(super) fn append_if_idle(&mut self) {
-        self.append();
-    }
-
     /// Appends what waits. Where the journal has no room for injections, waits until it has: the
     /// filters of this thread read nothing meanwhile.
     pub(super) fn append(&mut self) {
@@ -103,6 +118,9 @@ impl Outbox {
         let mut batch = std::mem::take(&mut self.batch);
         let mut is_reported = false;
         loop {
+            if self.is_broken {
+                break;
+            }
             match self.journal.append_injected(batch) {
                 Ok(position) => {
                     self.appended = position;
@@ -116,7 +134,14 @@ impl Outbox {
                         is_reported = true;
                     }
                     batch = rejected;
-                    std::thread::park_timeout(FULL_PAUSE);
+                    self.is_broken = self.is_abandoned.load(Ordering::Acquire);
+                    if !self.is_broken {
+                        std::thread::park_timeout(FULL_PAUSE);
+                    }
+                }
+                Err((Error::Closing, _)) => {
+                    self.is_broken = true;
+                    break;
                 }
                 Err((error, rejected)) => {
                     let messages = rejected.len();

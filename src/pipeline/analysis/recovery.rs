@@ -3,9 +3,12 @@
 //! The journal knows the last position at which the filter injected. Up to there the replay is
 //! mute, whatever it produces; from there on it is live. So nothing is injected twice or lost.
 
+use std::hash::BuildHasher;
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use foldhash::quality::FixedState;
 
 use super::host::Host;
 use super::host::Keeping;
@@ -16,12 +19,16 @@ use super::outbox::Outbox;
 use super::outbox::WHOLE_ENTRY;
 use super::state;
 use crate::journal::Journal;
+use crate::journal::Keeps;
 use crate::journal::Note;
+use crate::message::Uuids;
 use crate::plugin::FilterContext;
 use crate::plugin::Filtering;
 
 /// How much more time calls get in a replay after a limit.
 const WIDER: u32 = 10;
+/// A filter that has gone on for so long is paused as shortly as at first.
+const CALM: Duration = Duration::from_mins(5);
 /// How many messages are kept as passed over for one filter; older ones are behind any snapshot.
 const MAX_PASSED_OVER: usize = 256;
 
@@ -38,12 +45,16 @@ pub(super) fn start_fresh(host: &Host) -> anyhow::Result<Box<dyn Filtering>> {
 /// Starts the filter of `host` from its last snapshot, or empty where it has none.
 pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
     let mut filtering = start_fresh(host)?;
-    let mut position = host.reader.position();
-    if host.plan.plugin.keeps_state()
+    let mut position = host.base;
+    // What was kept before this run counts only where state outlives one.
+    if host.plan.reader.keeps == Keeps::Snapshot
         && let Some((at, kept)) = journal.snapshot(&host.plan.name)?
+        && (host.plan.plugin.keeps_state() || at > host.base)
     {
         position = at;
         restore(host, filtering.as_mut(), &kept)?;
+    } else {
+        host.next_due = 0;
     }
     if let Some(last) = journal.last_position(&host.source) {
         host.muted_until = host.muted_until.max(Mark::of(&last));
@@ -54,6 +65,7 @@ pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
     host.keeping = Keeping::new(position);
     host.filtering = Some(filtering);
     host.pace = Pace::Behind;
+    host.started = Instant::now();
     Ok(())
 }
 
@@ -88,11 +100,14 @@ pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outb
                 "a call reached a limit: its message is set aside and the state is set back"
             );
             host.plan.counters.failures.add(1);
-            if host.count_failure().is_err() {
+            if host.count_failure() {
                 pause(host, "more than max_failures in a minute", journal, outbox);
                 return;
             }
             pass_over(host, mark, &reason, journal);
+            if host.plan.reader.keeps == Keeps::Nothing {
+                host.base = host.position;
+            }
             host.muted_until = host.muted_until.max(mark);
             match start(host, journal) {
                 Ok(()) => {
@@ -109,6 +124,11 @@ pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outb
 /// Stops a filter for a while; it starts again from its snapshot.
 pub(super) fn pause(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
     host.filtering = None;
+    // Meanwhile it holds nothing back: it alone is stopped.
+    journal.retire(&host.plan.name);
+    if host.started.elapsed() > CALM {
+        host.backoff.reset();
+    }
     let Some(wait) = host.backoff.next_wait() else {
         end(host, &format!("{reason}; no retry is left"), journal, outbox);
         return;
@@ -123,14 +143,28 @@ pub(super) fn pause(host: &mut Host, reason: &str, journal: &Journal, outbox: &m
     host.pace = Pace::Paused(Instant::now() + wait);
 }
 
+/// Starts a filter again that was paused or had ended.
+pub(super) fn resume(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
+    host.reader = journal
+        .reader(&host.plan.name, host.plan.reader)
+        .with_context(|| format!("cannot open a reader for {}", host.plan.name))?;
+    if host.plan.reader.keeps == Keeps::Nothing {
+        host.base = host.reader.position();
+    }
+    start(host, journal)
+}
+
 /// Stops a filter for good, and says so in a message.
 fn end(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
     tracing::error!(filter = &*host.plan.name, reason, "a filter has ended");
     host.filtering = None;
     host.pace = Pace::Ended;
     note(host, journal, "stop", &serde_json::json!({ "reason": reason }));
+    let seed = FixedState::with_seed(0).hash_one((&host.plan.name, host.position.0));
     let mut message = outbox.batch.begin();
     message
+        .uuid(&Uuids::seeded(seed).make())
+        .timestamp(host.time)
         .message_type(b"heka.sandbox-terminated")
         .logger(b"hekad")
         .payload(reason.as_bytes())
@@ -212,13 +246,14 @@ pub(super) fn swap(
     if plan.ticker_interval != host.plan.ticker_interval {
         host.next_due = 0;
     }
-    let was_stopped = host.filtering.is_none();
-    host.filtering = Some(fresh);
     host.plan = plan;
     host.keeping.hash = None;
+    host.keeping.cpu = 0;
     host.backoff.reset();
-    if was_stopped {
-        start(host, journal)?;
+    if host.filtering.is_none() {
+        resume(host, journal)?;
+    } else {
+        host.filtering = Some(fresh);
     }
     note(host, journal, "change", &serde_json::Value::Null);
     Ok(())

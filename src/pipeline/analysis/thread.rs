@@ -1,7 +1,6 @@
 //! The loop of an analysis thread.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -11,8 +10,10 @@ use crossbeam_channel::Receiver;
 
 use super::Command;
 use super::FilterPlan;
+use super::Progress;
 use super::host::Host;
 use super::host::Pace;
+use super::host::Trouble;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::recovery;
@@ -59,11 +60,13 @@ pub(super) struct Thread {
     commands: Receiver<Command>,
     routing: Arc<Routing>,
     keeper: Arc<Keeper>,
-    reached: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     hosts: Vec<Host>,
     pass: Reader,
     outbox: Outbox,
     since_look: usize,
+    /// Filters have moved since their progress was last told.
+    has_moved: bool,
     last: Option<Arc<Entry>>,
 }
 
@@ -73,7 +76,7 @@ impl Thread {
         commands: Receiver<Command>,
         routing: Arc<Routing>,
         keeper: Arc<Keeper>,
-        reached: Arc<AtomicU64>,
+        progress: Arc<Progress>,
     ) -> anyhow::Result<Thread> {
         let options = ReaderOptions {
             start: Start::End,
@@ -83,17 +86,18 @@ impl Thread {
             max_bytes: None,
         };
         let pass = journal.reader("", options)?;
-        let outbox = Outbox::new(journal.clone());
+        let outbox = Outbox::new(journal.clone(), progress.is_abandoned.clone());
         Ok(Thread {
             journal,
             commands,
             routing,
             keeper,
-            reached,
+            progress,
             hosts: Vec::new(),
             pass,
             outbox,
             since_look: 0,
+            has_moved: true,
             last: None,
         })
     }
@@ -101,21 +105,24 @@ impl Thread {
     pub(super) fn run(mut self) -> anyhow::Result<()> {
         loop {
             while let Ok(command) = self.commands.try_recv() {
-                if let Command::ShutDown(done) = command {
-                    self.shut_down();
-                    let _ = done.send(());
+                if let Command::ShutDown(deadline, done) = command {
+                    let _ = done.send(self.shut_down(deadline));
                     return Ok(());
                 }
                 self.obey(command);
             }
             let is_moving = self.pass_on() | self.catch_up();
             self.outbox.append_if_due();
-            if is_moving {
-                continue;
+            if !is_moving {
+                self.outbox.append();
+                self.has_moved = true;
             }
-            self.outbox.append_if_idle();
-            self.report_reached();
-            self.sleep();
+            if self.has_moved && self.outbox.is_empty() {
+                self.report_progress();
+            }
+            if !is_moving {
+                self.sleep();
+            }
         }
     }
 
@@ -129,7 +136,10 @@ impl Thread {
                 self.outbox.append();
                 let host = self.hosts.iter_mut().find(|host| host.plan.name == plan.name);
                 let swapped = match host {
-                    Some(host) => recovery::swap(host, *plan, &self.journal),
+                    Some(host) => {
+                        keep(host, &self.keeper, &self.outbox);
+                        recovery::swap(host, *plan, &self.journal)
+                    }
                     None => self.add(*plan),
                 };
                 if swapped.is_ok() {
@@ -142,7 +152,7 @@ impl Thread {
                 let _ = reply.send(());
             }
             Command::Route(routing) => self.route(routing),
-            Command::ShutDown(_) => {}
+            Command::ShutDown(..) => {}
         }
     }
 
@@ -154,6 +164,8 @@ impl Thread {
     }
 
     fn add(&mut self, plan: FilterPlan) -> anyhow::Result<()> {
+        // One whose start was not waited for to its end may be there.
+        self.remove(&plan.name.clone());
         let reader = self
             .journal
             .reader(&plan.name, plan.reader)
@@ -206,7 +218,7 @@ impl Thread {
                     _ => &[],
                 };
                 if let Err(trouble) = host.entry(entry, matched, &self.routing, &mut self.outbox) {
-                    recovery::recover(host, trouble, &self.journal, &mut self.outbox);
+                    recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
                 }
                 self.outbox.append_if_full();
             }
@@ -238,7 +250,12 @@ impl Thread {
                     stride.push((entry, matches));
                 }
                 Ok(Next::Empty) => break,
-                Ok(Next::Missed { first, last, why }) => report_missed("pass", first, last, why),
+                Ok(Next::Missed { first, last, why }) => {
+                    for host in self.hosts.iter().filter(|host| host.pace == Pace::Level) {
+                        let first = first.max(host.position.next());
+                        report_missed(&host.plan.name, first, last, why);
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "cannot read the journal");
                     break;
@@ -256,7 +273,7 @@ impl Thread {
                 Pace::Behind => is_moving |= self.slice(index),
                 Pace::Paused(until) if Instant::now() >= until => {
                     let host = &mut self.hosts[index];
-                    if let Err(error) = recovery::start(host, &self.journal) {
+                    if let Err(error) = recovery::resume(host, &self.journal) {
                         let reason = format!("{error:#}");
                         recovery::pause(host, &reason, &self.journal, &mut self.outbox);
                     }
@@ -287,7 +304,13 @@ impl Thread {
                     host.position = last;
                     continue;
                 }
-                Ok(Next::Empty) => break,
+                Ok(Next::Empty) => {
+                    // Positions may have been left out, as after a crash.
+                    let passed = host.reader.position();
+                    is_moving |= passed > host.position;
+                    host.position = host.position.max(passed);
+                    break;
+                }
                 Err(error) => {
                     tracing::error!(filter = &*host.plan.name, %error, "cannot read the journal");
                     break;
@@ -303,10 +326,11 @@ impl Thread {
                 _ => &[],
             };
             if let Err(trouble) = host.entry(&entry, matched, &self.routing, &mut self.outbox) {
-                recovery::recover(host, trouble, &self.journal, &mut self.outbox);
-                return true;
+                recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
+                break;
             }
         }
+        self.has_moved |= is_moving;
         is_moving
     }
 
@@ -317,27 +341,32 @@ impl Thread {
             if host.pace == Pace::Level {
                 host.position = host.position.max(end);
             }
-            let Some(filtering) = &host.filtering else { continue };
-            let usage = filtering.usage();
-            let counters = &host.plan.counters;
-            counters.cpu.add(usage.cpu.saturating_sub(counters.cpu.value()));
-            counters.memory.set(usage.memory as f64);
-            counters.lag.set((self.journal.end().0.saturating_sub(host.position.0)) as f64);
-            if is_due(host, usage.cpu) {
+            let Some(cpu) = host.count(self.journal.end()) else { continue };
+            if is_due(host, cpu) {
                 self.outbox.append();
                 keep(host, &self.keeper, &self.outbox);
             }
         }
+        self.has_moved = true;
     }
 
-    fn report_reached(&mut self) {
-        if !self.outbox.is_empty() {
-            return;
-        }
+    /// Tells how far the filters are; all that they have injected is appended.
+    fn report_progress(&mut self) {
+        self.has_moved = false;
         let end = self.pass.position();
-        let lagging = self.hosts.iter().filter(|host| host.pace == Pace::Behind);
-        let reached = lagging.map(|host| host.position).min().unwrap_or(end).min(end);
-        self.reached.store(reached.0, Ordering::Release);
+        let (mut reached, mut paused) = (end, end);
+        for host in &mut self.hosts {
+            match host.pace {
+                Pace::Level => host.position = host.position.max(end),
+                Pace::Behind => reached = reached.min(host.position),
+                Pace::Paused(_) => paused = paused.min(host.position),
+                Pace::Ended => {}
+            }
+            // What is done needs no journal in memory any more; on disk the snapshot counts.
+            host.reader.commit(host.position);
+        }
+        self.progress.reached.store(reached.0, Ordering::Release);
+        self.progress.with_paused.store(reached.min(paused).0, Ordering::Release);
     }
 
     fn sleep(&self) {
@@ -351,19 +380,24 @@ impl Thread {
         std::thread::park_timeout(until.saturating_duration_since(now));
     }
 
-    /// Runs the last timers and keeps all states.
-    fn shut_down(&mut self) {
-        while self.pass_on() || self.catch_up() {
+    /// Runs the last timers and keeps all states; names the filters that are not done with all
+    /// there is.
+    fn shut_down(&mut self, deadline: Instant) -> Vec<Arc<str>> {
+        while Instant::now() < deadline && (self.pass_on() | self.catch_up()) {
             self.outbox.append_if_due();
         }
         if let Some(entry) = self.last.clone() {
-            for host in &mut self.hosts {
-                if let Err(trouble) = host.shut_down(&entry, &mut self.outbox) {
-                    recovery::recover(host, trouble, &self.journal, &mut self.outbox);
+            // The others are not where the entry is, and what they inject would seem to be of there.
+            for host in self.hosts.iter_mut().filter(|host| host.pace == Pace::Level) {
+                if let Err(trouble) = host.shut_down(&entry, &self.routing, &mut self.outbox) {
+                    recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
                 }
             }
         }
         self.outbox.append();
+        let is_behind = |host: &&Host| matches!(host.pace, Pace::Behind | Pace::Paused(_));
+        let behind = self.hosts.iter().filter(is_behind).map(|host| host.plan.name.clone());
+        let behind = behind.collect();
         let end = self.pass.position();
         for host in &mut self.hosts {
             if host.pace == Pace::Level {
@@ -372,7 +406,24 @@ impl Thread {
             keep(host, &self.keeper, &self.outbox);
         }
         self.keeper.settle(SETTLE);
+        behind
     }
+}
+
+/// Does what the trouble of a filter asks for. One that merely failed too often goes on, when it
+/// starts again, from where it is now: it would fail the same way otherwise.
+fn recover(
+    host: &mut Host,
+    trouble: Trouble,
+    journal: &Journal,
+    keeper: &Keeper,
+    outbox: &mut Outbox,
+) {
+    if matches!(trouble, Trouble::TooManyFailures) {
+        outbox.append();
+        keep(host, keeper, outbox);
+    }
+    recovery::recover(host, trouble, journal, outbox);
 }
 
 /// Tells whether a snapshot of a filter should be taken now.
@@ -390,7 +441,7 @@ fn is_due(host: &Host, cpu: u64) -> bool {
 /// Takes a snapshot and hands it over to be stored.
 fn keep(host: &mut Host, keeper: &Keeper, outbox: &Outbox) {
     let Some(filtering) = &mut host.filtering else { return };
-    if host.plan.reader.keeps != Keeps::Snapshot {
+    if host.plan.reader.keeps != Keeps::Snapshot || outbox.is_broken() {
         return;
     }
     let begun = Instant::now();

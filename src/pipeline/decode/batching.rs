@@ -23,7 +23,12 @@ pub(super) struct Open {
     reached: Vec<Reached>,
     opened: Option<Instant>,
     last: Position,
+    /// The reader for which the journal stops the engine, once it does.
+    halted: Halted,
 }
+
+/// Set when the journal is full and the reader furthest behind says `shutdown`: its name.
+pub(super) type Halted = Arc<std::sync::OnceLock<Arc<str>>>;
 
 struct Reached {
     stream: u64,
@@ -32,13 +37,14 @@ struct Reached {
 }
 
 impl Open {
-    pub(super) fn new(journal: Journal) -> Open {
+    pub(super) fn new(journal: Journal, halted: Halted) -> Open {
         Open {
             batch: Batch::new(),
             journal,
             reached: Vec::new(),
             opened: None,
             last: Position::default(),
+            halted,
         }
     }
 
@@ -95,10 +101,17 @@ impl Open {
             return;
         }
         let messages = batch.len();
+        if self.halted.get().is_some() {
+            // Nothing later may be appended than what was refused: its source has it still.
+            return;
+        }
         match self.journal.append(batch) {
             Ok(position) => self.last = position,
             Err(Error::Closing) => {
                 tracing::debug!(messages, "stopped before the last batch: its source has it still");
+            }
+            Err(Error::Full { reader }) => {
+                let _ = self.halted.set(Arc::from(reader.unwrap_or_default()));
             }
             Err(error) => {
                 tracing::error!(%error, messages, "cannot append to the journal: messages are lost");

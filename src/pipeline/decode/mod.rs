@@ -10,6 +10,8 @@ mod feed;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -21,6 +23,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 
+use self::batching::Halted;
 use self::batching::Open;
 pub(super) use self::stream::DecodeFailures;
 use self::stream::Stream;
@@ -54,6 +57,8 @@ pub(super) enum Work {
     Append(oneshot::Sender<journal::Position>),
     /// The stream is no more.
     Close,
+    /// No stream is any more: append what there is and end.
+    Finish,
 }
 
 /// Work of one stream.
@@ -88,8 +93,9 @@ impl Queue {
 /// All decode threads.
 pub(super) struct DecodeThreads {
     queues: Vec<Queue>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     opened: AtomicU64,
+    halted: Halted,
 }
 
 impl DecodeThreads {
@@ -101,17 +107,19 @@ impl DecodeThreads {
     ) -> std::io::Result<DecodeThreads> {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
+        let halted = Halted::default();
         for number in 0..count {
             let (tx, rx) = crossbeam_channel::bounded(2 * QUEUE);
             let places = Arc::new(Semaphore::new(QUEUE));
             let (journal, clock, given) = (journal.clone(), clock.clone(), places.clone());
+            let told = halted.clone();
             let builder = std::thread::Builder::new().name(format!("decode-{number}"));
             let thread = builder.stack_size(8 << 20).spawn(move || {
                 let thread = Thread {
                     jobs: rx,
                     places: given,
                     streams: hashbrown::HashMap::default(),
-                    open: Open::new(journal),
+                    open: Open::new(journal, told),
                     clock,
                     uuids: Uuids::default(),
                 };
@@ -120,12 +128,13 @@ impl DecodeThreads {
             threads.push(thread?);
             queues.push(Queue { jobs: tx, places });
         }
-        Ok(DecodeThreads { queues, threads, opened: AtomicU64::new(0) })
+        let threads = Mutex::new(threads);
+        Ok(DecodeThreads { queues, threads, opened: AtomicU64::new(0), halted })
     }
 
-    /// No thread, to put in the place of those that end.
-    pub(super) fn none() -> DecodeThreads {
-        DecodeThreads { queues: Vec::new(), threads: Vec::new(), opened: AtomicU64::new(0) }
+    /// The reader because of which the journal stops the engine, if it does.
+    pub(super) fn halted(&self) -> Option<Arc<str>> {
+        self.halted.get().cloned()
     }
 
     /// A thread for a new stream, and the stream's number.
@@ -135,10 +144,13 @@ impl DecodeThreads {
         (self.queues[index].clone(), number)
     }
 
-    /// Ends the threads when every stream is closed and all is appended.
-    pub(super) fn join(self) {
-        drop(self.queues);
-        for thread in self.threads {
+    /// Ends the threads when all that was put into their queues is appended.
+    pub(super) fn join(&self) {
+        for queue in &self.queues {
+            let _ = queue.jobs.send(Job { stream: u64::MAX, work: Work::Finish });
+        }
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a decode thread has panicked");
             }
@@ -165,6 +177,9 @@ impl Thread {
             };
             match job {
                 Ok(job) => {
+                    if matches!(job.work, Work::Finish) {
+                        break;
+                    }
                     let is_close = matches!(job.work, Work::Close);
                     self.work(job);
                     if !is_close {
@@ -178,6 +193,8 @@ impl Thread {
             }
         }
         self.open.append();
+        // Whoever still waits for a place is told that there will be none.
+        self.places.close();
     }
 
     fn work(&mut self, Job { stream: number, work }: Job) {
@@ -203,7 +220,7 @@ impl Thread {
             Work::Close => {
                 self.streams.remove(&number);
             }
-            Work::Open(..) => {}
+            Work::Open(..) | Work::Finish => {}
         }
     }
 }

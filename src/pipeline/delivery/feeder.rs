@@ -150,7 +150,11 @@ impl Feeder {
         while self.building.bytes.len() < MAX_LOAD {
             let entry = match self.reader.next() {
                 Ok(Next::Entry(entry)) => entry,
-                Ok(Next::Empty) => return true,
+                Ok(Next::Empty) => {
+                    // Positions may have been left out, as after a crash.
+                    self.read = self.read.max(self.reader.position());
+                    return true;
+                }
                 Ok(Next::Missed { first, last, why }) => {
                     let output = self.name();
                     tracing::error!(

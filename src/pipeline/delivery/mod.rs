@@ -138,6 +138,7 @@ impl Deliveries {
                 task::Task {
                     context: plan.context.clone(),
                     make: plan.make.clone(),
+                    journal: self.journal.clone(),
                     parcels: rx,
                     shared: shared.clone(),
                     feeder: self.thread.thread().clone(),
@@ -206,6 +207,13 @@ impl Deliveries {
             }
         }
         behind
+    }
+
+    /// Tells whether all of these outputs have ended, so that waiting for them is in vain.
+    pub(super) fn have_ended(&self, behind: &[(Arc<str>, bool)]) -> bool {
+        let has_ended = |running: &Running| running.shared.has_ended.load(Ordering::Acquire);
+        let is_behind = |running: &&Running| behind.iter().any(|(name, _)| *name == running.name);
+        self.running.iter().filter(is_behind).all(has_ended)
     }
 
     /// The sum of what all outputs have delivered, to see whether they move.

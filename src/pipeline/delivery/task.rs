@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::MakeOutput;
 use super::Parcel;
 use super::Shared;
+use crate::journal::Journal;
 use crate::pipeline::counters::OutputCounters;
 use crate::pipeline::plan::Retries;
 use crate::plugin::Failure;
@@ -20,10 +21,14 @@ use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 use crate::stdx::backoff::Backoff;
 
+/// How long a load that is being sent, and a last flush, may take once the output is to end.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// See the module.
 pub(super) struct Task {
     pub(super) context: OutputContext,
     pub(super) make: MakeOutput,
+    pub(super) journal: Journal,
     pub(super) parcels: mpsc::Receiver<Parcel>,
     pub(super) shared: Arc<Shared>,
     pub(super) feeder: std::thread::Thread,
@@ -117,6 +122,8 @@ impl Task {
     fn end(&self, error: &anyhow::Error) {
         let (output, error) = (&*self.context.name, format!("{error:#}"));
         tracing::error!(output, error, "an output has ended");
+        // It holds nothing back any more.
+        self.journal.retire(output);
         self.shared.has_ended.store(true, Ordering::Release);
         self.counters.failing.set(1.0);
         self.ended.notify_one();
@@ -145,34 +152,48 @@ impl Task {
         loop {
             let turn = tokio::select! {
                 biased;
+                // Parcels come last: while there are always more, the others have their turn too.
+                () = self.stopping.cancelled() => Turn::Stop,
                 () = self.reopening.notified() => Turn::Reopen,
-                parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
                 () = due(&mut flush), if pending.held.is_some() => Turn::Flush,
                 () = due(&mut tick) => Turn::Tick,
-                () = self.stopping.cancelled() => Turn::Stop,
+                parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
                     if parcel.round == pending.round {
                         pending.current = Some(parcel);
                     }
-                    if let Some(left) = self.send(output, pending, backoff).await {
-                        return left;
+                    match self.send(output, pending, backoff).await {
+                        Some(Left::Stopped) => return self.finish(output, pending).await,
+                        Some(left) => return left,
+                        None => Ok(()),
                     }
-                    Ok(())
                 }
                 Turn::Flush => self.flush(output, pending).await,
                 Turn::Tick => output.tick().await,
                 Turn::Reopen => output.reopen().await,
-                Turn::Stop => {
-                    let flushed = self.flush(output, pending).await;
-                    return flushed.map_or_else(left, |()| Left::Stopped);
-                }
+                Turn::Stop => return self.finish(output, pending).await,
             };
             if let Err(failure) = done {
                 return left(failure);
             }
         }
+    }
+
+    /// Makes certain what is only held, before a stop.
+    async fn finish(&self, output: &mut dyn Output, pending: &mut Pending) -> Left {
+        match tokio::time::timeout(GRACE, self.flush(output, pending)).await {
+            Ok(Err(failure)) => {
+                let (output, Failure::Retry(error) | Failure::Reject(error) | Failure::Stop(error)) =
+                    (&*self.context.name, failure);
+                let error = format!("{error:#}");
+                tracing::warn!(output, error, "what was sent last is not certain and comes again");
+            }
+            Ok(Ok(())) => {}
+            Err(_) => tracing::warn!(output = &*self.context.name, "an output did not end in time"),
+        }
+        Left::Stopped
     }
 
     /// Has the feeder go back, when loads were taken that will now not become certain.
@@ -197,8 +218,9 @@ impl Task {
             let unsent = load.records().len() as u64;
             let bytes = load.rest().len() as u64;
             let sent = tokio::select! {
+                biased;
                 sent = output.send(load) => sent,
-                () = self.stopping.cancelled() => return Some(Left::Stopped),
+                () = self.stopped() => return Some(Left::Stopped),
             };
             match sent {
                 Ok(sent) => {
@@ -223,6 +245,12 @@ impl Task {
             }
         }
         None
+    }
+
+    /// Resolves a while after a stop was asked for: what is cut off in the middle comes twice.
+    async fn stopped(&self) {
+        self.stopping.cancelled().await;
+        tokio::time::sleep(GRACE).await;
     }
 
     async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {

@@ -1,18 +1,29 @@
 //! A whole engine: what it promises of messages and states, tried from outside.
 
+mod changes;
 mod crash;
+mod failing;
 mod inputs;
+mod memory;
 mod reload;
+mod stopping;
 mod stuck;
 
 use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    [crash::trials(), inputs::trials(), reload::trials(), stuck::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let groups = [
+        changes::trials(),
+        crash::trials(),
+        failing::trials(),
+        inputs::trials(),
+        memory::trials(),
+        reload::trials(),
+        stopping::trials(),
+        stuck::trials(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// Lines that are all different: `line 0`, `line 1`, …
