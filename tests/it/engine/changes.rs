@@ -98,14 +98,15 @@ fn come_and_go() -> anyhow::Result<()> {
         &format!("{base}{}{}", filter("two", lines), output("all", lines)),
     )?;
     expect((&place, &mut engine, &mut stream), "counts", "two first 2")?;
-    expect((&place, &mut engine, &mut stream), "all", "a line")?;
+    stream.write_all(b"a line\n")?;
+    engine.wait_for("both lines", |_| (place.read("all") == "a line\na line\n").then_some(()))?;
     // Taken away and back: it goes on from what was kept.
     reload(&place, &mut engine, &format!("{base}{}", output("all", lines)))?;
     reload(&place, &mut engine, &format!("{base}{}", filter("two", lines)))?;
     expect((&place, &mut engine, &mut stream), "counts", "two first 4")?;
+    engine.stop()?.expect_code(0)?;
     let all = place.read("all");
     anyhow::ensure!(all.lines().count() == 2, "{all}");
-    engine.stop()?.expect_code(0)?;
     Ok(())
 }
 
