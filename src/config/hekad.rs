@@ -93,7 +93,7 @@ impl Default for Hekad {
             max_timer_inject: 10,
             pid_file: None,
             shutdown_timeout: Duration::from_secs(30),
-            report_interval: Duration::from_secs(60),
+            report_interval: Duration::from_mins(1),
             analysis_threads: None,
             source_expiry: Duration::from_hours(30 * 24),
             log_level: LogLevel::default(),

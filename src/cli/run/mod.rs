@@ -117,8 +117,7 @@ impl Command {
         let clock = Arc::new(System::new());
         let reports_itself = !mode.until_done;
         let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
-        let mut admin =
-            Admin::start(admin_settings(pipeline.plan().config()), metrics.clone()).await?;
+        let mut admin = Admin::start(admin_settings(pipeline.plan().config()), metrics).await?;
         let mut watch = super::watch::Watch::start(pipeline.watched_files());
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
@@ -142,28 +141,10 @@ impl Command {
                 }
                 () = watch.changed() => Signal::Scripts,
             };
-            match signal {
-                Signal::Stop => break Ending::Asked,
-                Signal::Hangup => {
-                    pipeline.reopen();
-                    let _ = self.reload(&mut pipeline, &origin, &metrics).await;
-                    watch.follow(pipeline.watched_files());
-                }
-                Signal::Report => {
-                    summary::report(&pipeline.status());
-                    pipeline.report(clock.wall());
-                }
-                Signal::Scripts => {
-                    let config = pipeline.plan().config().clone();
-                    apply(&mut pipeline, config, &metrics).await;
-                    watch.follow(pipeline.watched_files());
-                }
-                Signal::Asked(asked) => {
-                    let outcome = self.reload(&mut pipeline, &origin, &metrics).await;
-                    watch.follow(pipeline.watched_files());
-                    asked.answer(outcome);
-                }
+            if self.obey(signal, &mut pipeline, &origin, clock.wall()).await {
+                break Ending::Asked;
             }
+            watch.follow(pipeline.watched_files());
         };
         screen.clear();
         let tally = pipeline.tally();
@@ -183,18 +164,40 @@ impl Command {
         Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// Reads the configuration again and goes over to it; an unreadable one leaves all as it was.
-    async fn reload(
+    /// Does what a signal asks for; tells whether that is to stop.
+    async fn obey(
         &self,
+        signal: Signal,
         pipeline: &mut Pipeline,
         origin: &Origin,
-        metrics: &Arc<Registry>,
-    ) -> Result<String, String> {
+        wall: i64,
+    ) -> bool {
+        match signal {
+            Signal::Stop => return true,
+            Signal::Hangup => {
+                pipeline.reopen();
+                let _ = self.reload(pipeline, origin).await;
+            }
+            Signal::Report => {
+                summary::report(&pipeline.status());
+                pipeline.report(wall);
+            }
+            Signal::Scripts => {
+                let config = pipeline.plan().config().clone();
+                apply(pipeline, config).await;
+            }
+            Signal::Asked(asked) => asked.answer(self.reload(pipeline, origin).await),
+        }
+        false
+    }
+
+    /// Reads the configuration again and goes over to it; an unreadable one leaves all as it was.
+    async fn reload(&self, pipeline: &mut Pipeline, origin: &Origin) -> Result<String, String> {
         let (config, problems) = configuration::load(origin);
         match config {
             Some(mut config) if !crate::config::Problem::any_error(&problems) => {
                 self.override_settings(&mut config);
-                Ok(apply(pipeline, config, metrics).await)
+                Ok(apply(pipeline, config).await)
             }
             _ => {
                 let text = crate::config::render_all(&problems, false);
@@ -233,9 +236,10 @@ fn say_why(ending: &Ending) {
 }
 
 /// Goes over to `config`, and says what that did.
-async fn apply(pipeline: &mut Pipeline, config: Config, metrics: &Arc<Registry>) -> String {
+async fn apply(pipeline: &mut Pipeline, config: Config) -> String {
+    let metrics = pipeline.plan().metrics();
     let mut problems = Vec::new();
-    let plan = Plan::new(config, &crate::catalog::CATALOG, metrics.clone(), &mut problems);
+    let plan = Plan::new(config, &crate::catalog::CATALOG, metrics, &mut problems);
     if crate::config::Problem::any_error(&problems) {
         let text = crate::config::render_all(&problems, false);
         tracing::error!("the configuration has mistakes, nothing was changed:\n{text}");
