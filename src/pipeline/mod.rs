@@ -266,7 +266,7 @@ impl Pipeline {
 
     /// The files that scripts are made of.
     pub fn watched_files(&self) -> Vec<std::path::PathBuf> {
-        self.plan.files().into_iter().map(|(file, _)| file).collect()
+        self.plan.watched_files()
     }
 
     /// The plan that is being run.

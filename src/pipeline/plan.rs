@@ -158,6 +158,11 @@ impl Plan {
         endless.map(|input| input.section.name.clone()).collect()
     }
 
+    /// The files that scripts are made of.
+    pub fn watched_files(&self) -> Vec<PathBuf> {
+        self.files().into_iter().map(|(file, _)| file).collect()
+    }
+
     /// All files that scripts are made of, and the plugin that each belongs to.
     pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
         let mut files = Vec::new();

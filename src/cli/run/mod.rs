@@ -116,9 +116,10 @@ impl Command {
         let started = Instant::now();
         let clock = Arc::new(System::new());
         let reports_itself = !mode.until_done;
+        // Watching begins before scripts are read, so that no change goes unnoticed.
+        let mut watch = super::watch::Watch::start(plan.watched_files());
         let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
         let mut admin = Admin::start(admin_settings(pipeline.plan().config()), metrics).await?;
-        let mut watch = super::watch::Watch::start(pipeline.watched_files());
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
         let mut reported = Instant::now();
