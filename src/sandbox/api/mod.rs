@@ -23,7 +23,7 @@ use crate::analysis::circular_buffer::CircularBuffer;
 
 /// Makes everything known that a script of this family may call.
 pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
-    state.remove(None, &[c"newproxy", c"gcinfo"])?;
+    state.remove(None, &[c"newproxy", c"gcinfo", c"collectgarbage"])?;
     let mut globals: Vec<Named> = vec![
         (c"read_config", config::read_config),
         (c"decode_message", decode_message::decode_message),

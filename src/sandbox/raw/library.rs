@@ -10,6 +10,7 @@ use super::find;
 use super::function;
 use super::function::Named;
 use super::object;
+use super::package;
 use super::require;
 use super::state::Raised;
 use super::state::State;
@@ -148,12 +149,15 @@ impl State {
         Ok(kept)
     }
 
-    /// Makes `require` known.
+    /// Makes `require`, `module` and `package` known.
     pub(in crate::sandbox) fn require(&mut self) -> Result<(), Raised> {
         let context = self.context_pointer();
         self.protected(|lua| {
             // SAFETY: runs protected, in an open state; the context outlives it.
-            unsafe { require::install(lua, context) }
+            unsafe {
+                require::install(lua, context);
+                package::install(lua);
+            }
         })
     }
 
@@ -167,8 +171,12 @@ impl State {
             unsafe {
                 find::replace(lua);
                 text::replace(lua);
+                old_names(lua);
                 ffi::luaL_sandbox(lua, 1);
                 ffi::luaL_sandboxthread(lua);
+                // What a script writes into `_G` are its globals, not those of the host.
+                ffi::lua_pushvalue(lua, ffi::LUA_GLOBALSINDEX);
+                ffi::lua_rawsetfield(lua, ffi::LUA_GLOBALSINDEX, c"_G".as_ptr());
                 ffi::lua_pushlightuserdata(lua, context.cast());
                 ffi::lua_pushcclosurek(lua, traceback::handler, std::ptr::null(), 1, None);
                 ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, c"heka.handler".as_ptr());
@@ -202,6 +210,21 @@ unsafe fn library(lua: *mut lua_State, name: &'static CStr) {
             ffi::lua_pushvalue(lua, -1);
             ffi::lua_setfield(lua, ffi::LUA_GLOBALSINDEX, name.as_ptr());
         }
+    }
+}
+
+/// Makes functions known under the names they had in Lua 5.1, and says that this is what it is.
+unsafe fn old_names(lua: *mut lua_State) {
+    // SAFETY: runs protected; the libraries are open.
+    unsafe {
+        for (name, new, old) in [(c"string", c"gmatch", c"gfind"), (c"math", c"fmod", c"mod")] {
+            library(lua, name);
+            ffi::lua_getfield(lua, -1, new.as_ptr());
+            ffi::lua_setfield(lua, -2, old.as_ptr());
+            ffi::lua_settop(lua, -2);
+        }
+        ffi::lua_pushstring_(lua, c"Lua 5.1".as_ptr());
+        ffi::lua_setfield(lua, ffi::LUA_GLOBALSINDEX, c"_VERSION".as_ptr());
     }
 }
 

@@ -21,6 +21,7 @@ mod interrupt;
 mod library;
 mod loan;
 mod object;
+mod package;
 mod require;
 mod restore;
 mod save;

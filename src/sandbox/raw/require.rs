@@ -90,10 +90,16 @@ unsafe extern "C-unwind" fn require(lua: *mut lua_State) -> c_int {
         ffi::lua_pushvalue(lua, 1);
         ffi::lua_pushlightuserdata(lua, std::ptr::null_mut());
         ffi::lua_rawset(lua, 2);
-        let status = ffi::lua_pcall(lua, 0, 1, 0);
+        ffi::lua_pushvalue(lua, 1);
+        let status = ffi::lua_pcall(lua, 1, 1, 0);
         if status == 0 && ffi::lua_type(lua, -1) == ffi::LUA_TNIL {
+            // The module returned nothing: it may have entered itself, by `module`.
             ffi::lua_settop(lua, -2);
-            ffi::lua_pushboolean(lua, 1);
+            ffi::lua_pushvalue(lua, 1);
+            if ffi::lua_rawget(lua, 2) == ffi::LUA_TLIGHTUSERDATA {
+                ffi::lua_settop(lua, -2);
+                ffi::lua_pushboolean(lua, 1);
+            }
         }
         ffi::lua_pushvalue(lua, 1);
         if status == 0 {

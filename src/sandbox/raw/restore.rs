@@ -183,7 +183,8 @@ impl<'a> Filling<'a> {
                 let is_data = !matches!(
                     ffi::lua_type(lua, OBJECTS + 2),
                     ffi::LUA_TFUNCTION | ffi::LUA_TUSERDATA | ffi::LUA_TTHREAD
-                ) && !is_frozen(lua, OBJECTS + 2);
+                ) && !is_frozen(lua, OBJECTS + 2)
+                    && !save::is_of_the_host(lua, OBJECTS + 2);
                 let name = super::args::text_at(lua, OBJECTS + 1);
                 if is_data && name.is_some_and(|name| !names.contains(name)) {
                     ffi::lua_pushvalue(lua, OBJECTS + 1);

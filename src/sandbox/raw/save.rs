@@ -288,7 +288,7 @@ impl Walk {
         unsafe {
             match ffi::lua_type(lua, slot) {
                 ffi::LUA_TTABLE => {
-                    if ffi::lua_getreadonly(lua, slot) != 0 {
+                    if ffi::lua_getreadonly(lua, slot) != 0 || is_of_the_host(lua, slot) {
                         return Saved::Left { is_host: true };
                     }
                     self.reference(lua, lists, slot, path)
@@ -418,6 +418,23 @@ pub(super) unsafe fn preservation_version<'a>(lua: *mut lua_State) -> Saved<'a> 
             Saved::Left { .. } | Saved::Buffer(_) => Saved::Nil,
             value => value,
         }
+    }
+}
+
+/// Tells whether the table is that of the globals or of the modules, whose members are roots.
+///
+/// # Safety
+/// Must run protected.
+pub(super) unsafe fn is_of_the_host(lua: *mut lua_State, slot: c_int) -> bool {
+    // SAFETY: runs protected.
+    unsafe {
+        if ffi::lua_rawequal(lua, slot, ffi::LUA_GLOBALSINDEX) != 0 {
+            return true;
+        }
+        ffi::lua_rawgetfield(lua, ffi::LUA_REGISTRYINDEX, require::LOADED.as_ptr());
+        let is_loaded = ffi::lua_rawequal(lua, slot, -1) != 0;
+        ffi::lua_settop(lua, -2);
+        is_loaded
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod hostile;
+mod lua51;
 
 use std::fmt::Write;
 
