@@ -1,13 +1,13 @@
 //! `heka inject`: one message to a running engine.
 
-use std::io::Write;
-use std::net::TcpStream;
-use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::Utc;
 
+use super::link::Carrier;
+use super::link::Link;
+use super::link::TlsFlags;
 use crate::message::ArrayBuilder;
 use crate::message::Batch;
 use crate::message::Uuids;
@@ -55,6 +55,8 @@ pub struct Command {
     /// Hash of the signature
     #[arg(long, default_value = "md5", value_parser = ["md5", "sha1", "sha256"])]
     hash: String,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 impl Command {
@@ -64,15 +66,11 @@ impl Command {
     /// When nobody listens there.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let frame = self.frame()?;
-        let cannot = || format!("cannot send to {}", self.heka);
-        if self.udp {
-            let socket = UdpSocket::bind("[::]:0").or_else(|_| UdpSocket::bind("0.0.0.0:0"))?;
-            socket.connect(&self.heka).with_context(cannot)?;
-            socket.send(&frame).with_context(cannot)?;
-        } else {
-            let mut stream = TcpStream::connect(&self.heka).with_context(cannot)?;
-            stream.write_all(&frame).with_context(cannot)?;
-        }
+        let carrier =
+            if self.udp { Carrier::Datagrams } else { Carrier::Stream(self.tls.settings()) };
+        let mut link = Link::open(&self.heka, &carrier)?;
+        let sent = link.send(&frame).and_then(|()| link.close());
+        sent.with_context(|| format!("cannot send to {}", self.heka))?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -10,6 +10,7 @@ mod configuration;
 pub mod filter;
 pub mod flood;
 pub mod inject;
+mod link;
 pub mod logstreamer;
 mod pid_file;
 pub mod plugins;

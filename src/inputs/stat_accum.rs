@@ -87,6 +87,17 @@ impl Described for StatAccumInput {
     const ABOUT: &'static str = "Sums up the numbers that StatFilter and StatsdInput count.";
     const EXAMPLE: &'static str = "[StatAccumInput]\nticker_interval = 10\n";
     const DEFAULTS: Defaults = Defaults { ticker_interval: 10, ..Defaults::NONE };
+
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.emit_in_payload && !self.emit_in_fields {
+            bail!("one of `emit_in_payload` and `emit_in_fields` has to be true");
+        }
+        let is_wrong = |percent: &&f64| !(0.0..=100.0).contains(*percent);
+        if let Some(wrong) = self.percent_threshold.iter().find(is_wrong) {
+            bail!("`percent_threshold` has {wrong}, which is not between 0 and 100");
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -104,16 +115,8 @@ impl Input for StatAccumInput {
 
 impl Filter for StatAccumInput {
     fn start(&self, cx: &FilterContext<'_>) -> anyhow::Result<Box<dyn Filtering>> {
-        if !self.emit_in_payload && !self.emit_in_fields {
-            bail!("one of `emit_in_payload` and `emit_in_fields` has to be true");
-        }
         if cx.ticker_interval.is_zero() {
             bail!("`ticker_interval` has to be above 0");
-        }
-        if let Some(wrong) =
-            self.percent_threshold.iter().find(|percent| !(0.0..=100.0).contains(*percent))
-        {
-            bail!("`percent_threshold` has {wrong}, which is not between 0 and 100");
         }
         Ok(Box::new(Accumulator {
             name: cx.name.to_owned(),
@@ -414,10 +417,11 @@ mod tests {
             ("", 0, "ticker_interval"),
             ("percent_threshold = [101]", 10, "not between 0 and 100"),
         ] {
-            let filter: StatAccumInput = toml::from_str(text).unwrap();
+            let input: StatAccumInput = toml::from_str(text).unwrap();
             let ticker_interval = Duration::from_secs(seconds);
             let cx = FilterContext { name: "accum", engine: &engine, ticker_interval };
-            let error = filter.start(&cx).err().unwrap().to_string();
+            let error = input.check().and_then(|()| input.start(&cx).map(drop));
+            let error = error.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

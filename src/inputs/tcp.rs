@@ -36,12 +36,10 @@ pub(super) struct TcpInput {
     net: StreamNet,
     /// Where to listen: `host:port`, or a path or `@name` with `net = "unix"`, or `fd:N`.
     address: String,
-    /// Whether TLS is spoken.
-    #[serde(default)]
-    use_tls: bool,
+    /// Whether TLS is spoken; it is not where this is left out.
+    use_tls: Option<bool>,
     /// How TLS is spoken.
-    #[serde(default)]
-    tls: Tls,
+    tls: Option<Tls>,
     /// Whether quiet connections are asked whether they are alive.
     #[serde(default)]
     keep_alive: bool,
@@ -72,6 +70,12 @@ impl Described for TcpInput {
         splitter: Some("HekaFramingSplitter"),
         ..Defaults::NONE
     };
+
+    fn check(&self) -> anyhow::Result<()> {
+        Address::stream(self.net, &self.address)?;
+        Tls::server_wanted(self.use_tls, self.tls.as_ref())?;
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -81,7 +85,7 @@ impl Input for TcpInput {
         let options = ListenOptions {
             keep_alive: self.keep_alive.then_some(self.keep_alive_period),
             max_connections: self.max_connections,
-            tls: if self.use_tls { Some(self.tls.server()?) } else { None },
+            tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
         };
         let listener = Listener::bind(&address, options).await?;
         cx.say_listening(listener.local_address(), &self.address);

@@ -44,6 +44,11 @@ impl Described for UdpInput {
     const NAME: &'static str = "UdpInput";
     const ABOUT: &'static str = "Receives datagrams over UDP or a Unix socket.";
     const EXAMPLE: &'static str = "[UdpInput]\naddress = \"127.0.0.1:5566\"\n";
+
+    fn check(&self) -> anyhow::Result<()> {
+        Address::datagram(self.net, &self.address)?;
+        Ok(())
+    }
 }
 
 #[async_trait]

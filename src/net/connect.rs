@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use rustls_pki_types::ServerName;
 use socket2::Domain;
@@ -25,6 +26,11 @@ use super::tls;
 
 /// How long the other side may take, the handshake of TLS included.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The least and the most time a server gets to refuse a client after the handshake; in between it is
+/// twice what the handshake took.
+const VERDICT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(200)..=Duration::from_secs(5);
 
 /// Knows how to connect to one place, again and again.
 #[derive(Clone, Debug)]
@@ -105,12 +111,24 @@ impl Connector {
             }
         };
         match &self.tls {
-            Some((tls, name)) => {
-                let shaken = Stream::connected(raw, peer, Arc::clone(tls), name.clone()).await;
-                shaken.map_err(Error::socket("speak tls with", &self.address))
-            }
+            Some((tls, name)) => self.shake_hands(raw, peer, Arc::clone(tls), name.clone()).await,
             None => Ok(Stream::plain(raw, peer)),
         }
+    }
+
+    async fn shake_hands(
+        &self,
+        raw: Raw,
+        peer: Peer,
+        tls: Arc<rustls::ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Stream, Error> {
+        let failed = || Error::socket("speak tls with", &self.address);
+        let started = Instant::now();
+        let mut stream = Stream::connected(raw, peer, tls, name).await.map_err(failed())?;
+        let patience = (started.elapsed() * 2).clamp(*VERDICT.start(), *VERDICT.end());
+        stream.be_accepted(patience).await.map_err(failed())?;
+        Ok(stream)
     }
 
     /// Connects to the first address that answers.

@@ -23,15 +23,17 @@ const HEAD: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves `router` on `listener` until `stopping` says so; open requests get 5 s to end. Each
-/// request carries the [`Peer`] among its extensions.
+/// request carries the [`Peer`] among its extensions. `name` is whose server it is, for the log.
 ///
 /// # Errors
 /// When the socket that listens is broken.
 pub async fn serve(
+    name: &str,
     listener: Listener,
     router: Router,
     stopping: CancellationToken,
 ) -> Result<(), Error> {
+    let name: Arc<str> = Arc::from(name);
     let connections = TaskTracker::new();
     let result = loop {
         let accepted = tokio::select! {
@@ -41,7 +43,7 @@ pub async fn serve(
         match accepted {
             Ok(accepted) => {
                 let router = router.clone();
-                connections.spawn(connection(accepted, router, stopping.clone()));
+                connections.spawn(connection(name.clone(), accepted, router, stopping.clone()));
             }
             Err(error) => break Err(error),
         }
@@ -52,7 +54,12 @@ pub async fn serve(
     result
 }
 
-async fn connection(accepted: Accepted, router: Router, stopping: CancellationToken) {
+async fn connection(
+    name: Arc<str>,
+    accepted: Accepted,
+    router: Router,
+    stopping: CancellationToken,
+) {
     let peer = accepted.peer();
     let shaken = tokio::select! {
         () = stopping.cancelled() => return,
@@ -61,11 +68,14 @@ async fn connection(accepted: Accepted, router: Router, stopping: CancellationTo
     match shaken {
         Ok((stream, permit)) => {
             if let Err(error) = speak(stream, peer, router, stopping).await {
-                tracing::debug!(%peer, %error, "http connection ended");
+                tracing::debug!(server = &*name, %peer, %error, "http connection ended");
             }
             drop(permit);
         }
-        Err(error) => tracing::debug!(%peer, %error, "http connection refused"),
+        Err(error) => {
+            let error = error.with_causes();
+            tracing::warn!(server = &*name, %peer, error, "connection failed");
+        }
     }
 }
 
@@ -144,7 +154,7 @@ mod tests {
         let stopping = CancellationToken::new();
         let peer = |peer: axum::Extension<Peer>| async move { peer.host() };
         let router = Router::new().route("/", get(peer));
-        let server = tokio::spawn(serve(listener, router, stopping.clone()));
+        let server = tokio::spawn(serve("http", listener, router, stopping.clone()));
         let client = client(None, ClientOptions::default()).unwrap();
         let answer = client.get(&url).send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "127.0.0.1");

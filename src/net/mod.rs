@@ -61,6 +61,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error and what caused it, in one line.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    }
+
     fn socket(
         what: &'static str,
         address: &impl std::fmt::Display,

@@ -1,13 +1,18 @@
 //! A connection: TCP or a Unix socket, plain or under TLS.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
+use tokio::io::AsyncBufRead;
 use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
@@ -106,6 +111,39 @@ impl Stream {
         Ok(Stream { transport, peer })
     }
 
+    /// Waits for the server to accept the client, certificate included.
+    ///
+    /// Under TLS 1.3 the handshake of a client ends before the server has looked at its certificate,
+    /// so that what is written at once to a server that refuses would be lost. A server that has
+    /// accepted says so with a session ticket. One that gives no tickets is believed after
+    /// `patience`, in which a refusal would have come.
+    pub(super) async fn be_accepted(&mut self, patience: Duration) -> std::io::Result<()> {
+        let accepted = poll_fn(|cx| match &mut self.transport {
+            Transport::TlsTcp(stream) => poll_accepted(stream, cx),
+            Transport::TlsUnix(stream) => poll_accepted(stream, cx),
+            Transport::Tcp(_) | Transport::Unix(_) => Poll::Ready(Ok(())),
+        });
+        tokio::time::timeout(patience, accepted).await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the connection in good order: says that nothing more comes, and under TLS waits up to
+    /// `patience` for the other side to say the same. What it still says, such as further session
+    /// tickets, is passed over: a socket that is dropped with something unread takes back what it
+    /// has sent.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn close(&mut self, patience: Duration) -> std::io::Result<()> {
+        self.shutdown().await?;
+        if matches!(self.transport, Transport::Tcp(_) | Transport::Unix(_)) {
+            return Ok(());
+        }
+        let mut rest = [0; 512];
+        let ended = async { while let Ok(1..) = self.read(&mut rest).await {} };
+        let _ = tokio::time::timeout(patience, ended).await;
+        Ok(())
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         self.peer
@@ -120,6 +158,28 @@ impl Stream {
         };
         certificates?.first()
     }
+}
+
+/// Ready when the server has shown that it takes this client, or that it does not.
+fn poll_accepted<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut tokio_rustls::TlsStream<S>,
+    cx: &mut Context<'_>,
+) -> Poll<std::io::Result<()>> {
+    let tokio_rustls::TlsStream::Client(stream) = stream else { return Poll::Ready(Ok(())) };
+    if stream.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+        return Poll::Ready(Ok(()));
+    }
+    match Pin::new(&mut *stream).poll_fill_buf(cx) {
+        Poll::Ready(Ok([])) => {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into()));
+        }
+        Poll::Ready(answer) => return Poll::Ready(answer.map(drop)),
+        Poll::Pending => {}
+    }
+    if stream.get_ref().1.tls13_tickets_received() > 0 {
+        return Poll::Ready(Ok(()));
+    }
+    Poll::Pending
 }
 
 impl AsyncRead for Stream {

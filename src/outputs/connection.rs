@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::anyhow;
@@ -24,6 +25,9 @@ use crate::net::Connector;
 use crate::net::Stream;
 use crate::net::StreamNet;
 use crate::plugin::Failure;
+
+/// How long the other side may take to end a connection that is closed.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection, while there is one.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ impl Connection {
     /// Closes the connection in good order.
     pub(super) async fn close(&mut self) {
         if let Some(mut stream) = self.stream.take() {
-            let _ = stream.shutdown().await;
+            let _ = stream.close(GOODBYE).await;
         }
     }
 }

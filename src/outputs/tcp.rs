@@ -34,12 +34,10 @@ pub(super) struct TcpOutput {
     #[serde(default = "heka", deserialize_with = "connection::tcp_address")]
     #[schemars(with = "String")]
     address: Address,
-    /// Whether TLS is spoken.
-    #[serde(default)]
-    use_tls: bool,
+    /// Whether TLS is spoken; it is not where this is left out.
+    use_tls: Option<bool>,
     /// How TLS is spoken.
-    #[serde(default)]
-    tls: Tls,
+    tls: Option<Tls>,
     /// The address of this machine to connect from.
     local_address: Option<LocalAddress>,
     /// Whether the system asks a silent other side now and then whether it is alive.
@@ -73,6 +71,10 @@ impl Described for TcpOutput {
     const EXAMPLE: &'static str = "[TcpOutput]\nmessage_matcher = \"TRUE\"\n\
         address = \"aggregator.example.com:5565\"\n";
     const DEFAULTS: Defaults = Defaults { encoder: Some("ProtobufEncoder"), ..Defaults::NONE };
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.connector().map(drop)
+    }
 }
 
 #[async_trait]
@@ -124,8 +126,8 @@ impl TcpOutput {
         if self.keep_alive {
             connector = connector.keep_alive(self.keep_alive_period);
         }
-        if self.use_tls {
-            connector = connector.tls(&self.tls)?;
+        if let Some(tls) = Tls::wanted(self.use_tls, self.tls.as_ref())? {
+            connector = connector.tls(&tls)?;
         }
         Ok(connector)
     }

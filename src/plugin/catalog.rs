@@ -19,6 +19,22 @@ pub trait Described: DeserializeOwned + schemars::JsonSchema {
     const EXAMPLE: &'static str;
     /// What the common options are where the section says nothing.
     const DEFAULTS: Defaults = Defaults::NONE;
+
+    /// Finds what contradicts itself in the settings, or names what is not there.
+    ///
+    /// # Errors
+    /// What is wrong, for the person who wrote the section.
+    fn check(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the settings of a section and checks that they go together.
+fn read<P: Described>(settings: toml::Deserializer<'_>) -> Result<Box<P>, toml::de::Error> {
+    let plugin = P::deserialize(settings)?;
+    let mistake = |error| serde::de::Error::custom(format!("{error:#}"));
+    plugin.check().map_err(mistake)?;
+    Ok(Box::new(plugin))
 }
 
 /// Common options that a kind has a default of its own for.
@@ -87,42 +103,42 @@ impl<T: ?Sized> Kind<T> {
 impl Kind<dyn Input> {
     /// The row of an input.
     pub const fn input<P: Described + Input + 'static>() -> Kind<dyn Input> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 
 impl Kind<dyn Splitter> {
     /// The row of a splitter.
     pub const fn splitter<P: Described + Splitter + 'static>() -> Kind<dyn Splitter> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 
 impl Kind<dyn Decoder> {
     /// The row of a decoder.
     pub const fn decoder<P: Described + Decoder + 'static>() -> Kind<dyn Decoder> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 
 impl Kind<dyn Filter> {
     /// The row of a filter.
     pub const fn filter<P: Described + Filter + 'static>() -> Kind<dyn Filter> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 
 impl Kind<dyn Encoder> {
     /// The row of an encoder.
     pub const fn encoder<P: Described + Encoder + 'static>() -> Kind<dyn Encoder> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 
 impl Kind<dyn Output> {
     /// The row of an output.
     pub const fn output<P: Described + Output + 'static>() -> Kind<dyn Output> {
-        Kind::of::<P>(|settings| Ok(Box::new(P::deserialize(settings)?)))
+        Kind::of::<P>(|settings| Ok(read::<P>(settings)?))
     }
 }
 

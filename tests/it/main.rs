@@ -16,6 +16,7 @@ mod reports;
 mod scripts;
 mod suite;
 mod tidy;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         filter::trials(),
         check::trials(),
         reports::trials(),
+        tls::trials(),
     ]
     .into_iter()
     .flatten()

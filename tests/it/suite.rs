@@ -14,7 +14,6 @@ pub(crate) fn test(name: &str, run: Test) -> Trial {
 }
 
 /// A test that needs programs which may not be installed.
-#[allow(dead_code, reason = "the first server comes with the first output that needs one")]
 pub(crate) fn test_with(programs: &[&str], name: &str, run: Test) -> Trial {
     let missing = programs.iter().find(|program| !is_installed(program));
     match missing {

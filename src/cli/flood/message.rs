@@ -100,7 +100,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             address: String::new(),
-            is_udp: false,
+            carrier: crate::cli::link::Carrier::Datagrams,
             messages: 0,
             interval: std::time::Duration::ZERO,
             size: 100,

@@ -6,9 +6,6 @@
 mod message;
 mod settings;
 
-use std::io::Write;
-use std::net::TcpStream;
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,8 +14,11 @@ use std::time::Instant;
 use anyhow::Context;
 use chrono::Utc;
 
-use message::Messages;
-use settings::Settings;
+use self::message::Messages;
+use self::settings::Settings;
+use super::link::Carrier;
+use super::link::Link;
+use super::link::TlsFlags;
 
 /// What Heka takes when nothing else is said, in bytes.
 const DEFAULT_MAX_MESSAGE_SIZE: usize = 64 * 1024;
@@ -26,8 +26,6 @@ const DEFAULT_MAX_MESSAGE_SIZE: usize = 64 * 1024;
 const MAX_SIZE: usize = 512 * 1024;
 /// Over TCP so many bytes go out together.
 const BURST: usize = 64 * 1024;
-/// The largest datagram of IPv4.
-const MAX_DATAGRAM: usize = 65_507;
 
 /// Sends load to an engine, and says how much it took.
 #[derive(Debug, clap::Args)]
@@ -86,6 +84,8 @@ pub struct Command {
     /// Another seed gives other messages
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 fn duration(text: &str) -> Result<Duration, crate::stdx::duration::Error> {
@@ -110,10 +110,11 @@ impl Command {
 
     fn settings(self) -> anyhow::Result<Settings> {
         let key = self.key.unwrap_or_default();
+        let tls = self.tls.settings();
         let signer = self.sign.map(|name| super::inject::signer_of(&name, &key, &self.hash));
         Settings {
             address: self.address,
-            is_udp: self.udp,
+            carrier: if self.udp { Carrier::Datagrams } else { Carrier::Stream(tls) },
             messages: self.messages,
             interval: self.interval,
             size: self.size,
@@ -134,8 +135,10 @@ impl Command {
 fn flood(settings: &Settings, progress: &mut Progress) -> anyhow::Result<()> {
     let mut messages = Messages::new(settings);
     let mut burst = Vec::with_capacity(BURST + DEFAULT_MAX_MESSAGE_SIZE);
-    let largest_burst = if settings.is_udp || !settings.interval.is_zero() { 1 } else { BURST };
-    let mut link = Link::open(settings)?;
+    let is_one_by_one =
+        matches!(settings.carrier, Carrier::Datagrams) || !settings.interval.is_zero();
+    let largest_burst = if is_one_by_one { 1 } else { BURST };
+    let mut link = Link::open(&settings.address, &settings.carrier)?;
     while settings.messages == 0 || progress.messages < settings.messages {
         burst.clear();
         let mut count = 0;
@@ -148,11 +151,11 @@ fn flood(settings: &Settings, progress: &mut Progress) -> anyhow::Result<()> {
         }
         while let Err(error) = link.send(&burst) {
             let Some(pause) = settings.reconnect else {
-                return Err(error.context(format!("cannot send to {}", settings.address)));
+                return Err(error).with_context(|| format!("cannot send to {}", settings.address));
             };
             progress.errors += 1;
             std::thread::sleep(pause);
-            if let Ok(again) = Link::open(settings) {
+            if let Ok(again) = Link::open(&settings.address, &settings.carrier) {
                 link = again;
             }
         }
@@ -161,35 +164,7 @@ fn flood(settings: &Settings, progress: &mut Progress) -> anyhow::Result<()> {
             std::thread::sleep(settings.interval);
         }
     }
-    Ok(())
-}
-
-/// The way to the engine.
-enum Link {
-    Stream(TcpStream),
-    Datagrams(UdpSocket),
-}
-
-impl Link {
-    fn open(settings: &Settings) -> anyhow::Result<Link> {
-        let cannot = || format!("cannot reach {}", settings.address);
-        if settings.is_udp {
-            let socket = UdpSocket::bind("[::]:0").or_else(|_| UdpSocket::bind("0.0.0.0:0"))?;
-            socket.connect(&settings.address).with_context(cannot)?;
-            return Ok(Link::Datagrams(socket));
-        }
-        Ok(Link::Stream(TcpStream::connect(&settings.address).with_context(cannot)?))
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        match self {
-            Link::Stream(stream) => stream.write_all(bytes)?,
-            Link::Datagrams(socket) => {
-                socket.send(&bytes[..bytes.len().min(MAX_DATAGRAM)])?;
-            }
-        }
-        Ok(())
-    }
+    link.close().with_context(|| format!("cannot end the connection to {}", settings.address))
 }
 
 /// How much has been sent, told once a second.

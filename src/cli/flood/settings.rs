@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Deserialize;
 
+use crate::cli::link::Carrier;
 use crate::message::sign::Signer;
+use crate::net::Tls;
 
 /// What `heka flood` does, however it was said.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) address: String,
-    pub(super) is_udp: bool,
+    pub(super) carrier: Carrier,
     /// How many messages; 0 is until it is stopped.
     pub(super) messages: u64,
     /// Pause after each message.
@@ -53,9 +55,8 @@ struct Section {
     signer: Option<SignerSection>,
     #[serde(rename = "pprof_file")]
     _pprof_file: Option<String>,
-    use_tls: bool,
-    #[serde(rename = "tls")]
-    _tls: Option<toml::Table>,
+    use_tls: Option<bool>,
+    tls: Option<Tls>,
     max_message_size: usize,
     reconnect_on_error: bool,
     #[serde(deserialize_with = "crate::stdx::duration::seconds")]
@@ -101,8 +102,8 @@ impl Default for Section {
             oversized_percentage: 0,
             signer: None,
             _pprof_file: None,
-            use_tls: false,
-            _tls: None,
+            use_tls: None,
+            tls: None,
             max_message_size: super::DEFAULT_MAX_MESSAGE_SIZE,
             reconnect_on_error: false,
             reconnect_interval: Duration::from_secs(5),
@@ -127,14 +128,21 @@ impl Settings {
         let section = sections
             .remove(test)
             .with_context(|| format!("there is no test `{test}`, only: {known}"))?;
-        anyhow::ensure!(!section.use_tls, "test `{test}` asks for TLS, which flood does not speak");
+        let tls = Tls::wanted(section.use_tls, section.tls.as_ref())?;
+        let carrier = match section.sender {
+            Sender::Tcp => Carrier::Stream(tls),
+            Sender::Udp if tls.is_some() => {
+                anyhow::bail!("test `{test}` asks for TLS over UDP, which there is not");
+            }
+            Sender::Udp => Carrier::Datagrams,
+        };
         let signer = section.signer.map(|signer| {
             let name = format!("{}_{}", signer.name, signer.version);
             super::super::inject::signer_of(&name, &signer.hmac_key, &signer.hmac_hash)
         });
         Settings {
             address: section.ip_address,
-            is_udp: matches!(section.sender, Sender::Udp),
+            carrier,
             messages: section.num_messages,
             interval: section.message_interval,
             size: section.static_message_size,
@@ -201,13 +209,14 @@ mod tests {
             version = 1
         "#;
         let settings = Settings::parse(text, "default").unwrap();
-        assert!(settings.is_udp && settings.signer.is_some());
+        assert!(matches!(settings.carrier, Carrier::Datagrams) && settings.signer.is_some());
         assert_eq!((settings.messages, settings.interval), (10, Duration::from_millis(1)));
     }
 
     #[test]
     fn what_cannot_be_done_is_refused() {
         check("[default]", Ok(()));
+        check("[default]\nuse_tls = true\n[default.tls]\ninsecure_skip_verify = true", Ok(()));
         check("[other]", Err("there is no test `default`, only: other"));
         check(
             "[default]\nsigned_percentage = 1",
@@ -215,8 +224,8 @@ mod tests {
         );
         check("[default]\ncorrupt_percentage = 101", Err("corrupt_percentage exceeds 100: 101"));
         check(
-            "[default]\nuse_tls = true",
-            Err("test `default` asks for TLS, which flood does not speak"),
+            "[default]\nuse_tls = true\nsender = 'udp'",
+            Err("test `default` asks for TLS over UDP, which there is not"),
         );
     }
 }

@@ -88,12 +88,10 @@ pub(super) struct HttpListenInput {
     /// The key for `API`.
     #[serde(default)]
     api_key: Option<Secret>,
-    /// Whether TLS is spoken.
-    #[serde(default)]
-    use_tls: bool,
+    /// Whether TLS is spoken; it is not where this is left out.
+    use_tls: Option<bool>,
     /// How TLS is spoken.
-    #[serde(default)]
-    tls: Tls,
+    tls: Option<Tls>,
     /// The largest body, as sent and unpacked.
     #[serde(default = "max_body_bytes", deserialize_with = "size::bytes")]
     #[schemars(with = "size::Written")]
@@ -119,6 +117,36 @@ impl Described for HttpListenInput {
     const NAME: &'static str = "HttpListenInput";
     const ABOUT: &'static str = "Takes in the bodies of HTTP requests.";
     const EXAMPLE: &'static str = "[HttpListenInput]\naddress = \"127.0.0.1:8325\"\n";
+
+    fn check(&self) -> anyhow::Result<()> {
+        Address::stream(StreamNet::Tcp, &self.address)?;
+        Tls::server_wanted(self.use_tls, self.tls.as_ref())?;
+        self.answer_headers()?;
+        self.wanted_headers()?;
+        Key::of(self)?;
+        Ok(())
+    }
+}
+
+impl HttpListenInput {
+    fn answer_headers(&self) -> anyhow::Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let failed = || format!("`headers` has `{name}`, which is no header");
+            let name = HeaderName::try_from(name).with_context(failed)?;
+            headers.append(name, HeaderValue::try_from(value).with_context(failed)?);
+        }
+        Ok(headers)
+    }
+
+    fn wanted_headers(&self) -> anyhow::Result<Vec<HeaderName>> {
+        let mut headers = Vec::new();
+        for name in &self.request_headers {
+            let failed = || format!("`request_headers` has `{name}`, which is no header");
+            headers.push(HeaderName::try_from(name).with_context(failed)?);
+        }
+        Ok(headers)
+    }
 }
 
 #[async_trait]
@@ -128,7 +156,7 @@ impl Input for HttpListenInput {
         let options = ListenOptions {
             keep_alive: None,
             max_connections: self.max_connections,
-            tls: if self.use_tls { Some(self.tls.server()?) } else { None },
+            tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
         };
         let desk = Arc::new(Desk::new(&self, &cx)?);
         let listener = Listener::bind(&address, options).await?;
@@ -139,7 +167,7 @@ impl Input for HttpListenInput {
 
 async fn serve(listener: Listener, desk: Arc<Desk>, cx: InputContext) -> anyhow::Result<()> {
     let router = Router::new().fallback(answer).with_state(desk);
-    Ok(http::serve(listener, router, cx.stopping).await?)
+    Ok(http::serve(&cx.name, listener, router, cx.stopping).await?)
 }
 
 /// What requests share.
@@ -156,22 +184,11 @@ struct Desk {
 
 impl Desk {
     fn new(settings: &HttpListenInput, cx: &InputContext) -> anyhow::Result<Desk> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &settings.headers {
-            let name = HeaderName::try_from(name).with_context(|| format!("header `{name}`"))?;
-            let value = HeaderValue::try_from(value).with_context(|| format!("header `{name}`"))?;
-            headers.append(name, value);
-        }
-        let mut request_headers = Vec::new();
-        for name in &settings.request_headers {
-            let name = HeaderName::try_from(name).with_context(|| format!("header `{name}`"))?;
-            request_headers.push(name);
-        }
         let max_body = u32::try_from(settings.max_body_bytes).unwrap_or(u32::MAX / 4);
         Ok(Desk {
             cx: cx.clone(),
-            headers,
-            request_headers,
+            headers: settings.answer_headers()?,
+            request_headers: settings.wanted_headers()?,
             key: Key::of(settings)?,
             max_body,
             // A compressed body is held packed and unpacked.

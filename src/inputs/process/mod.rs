@@ -86,6 +86,10 @@ impl Described for ProcessInput {
     const EXAMPLE: &'static str = "[ProcessInput]\nticker_interval = 15\n\n\
         [ProcessInput.command.0]\nbin = \"/bin/df\"\nargs = [\"-k\"]\n";
     const DEFAULTS: Defaults = Defaults { ticker_interval: 15, ..Defaults::NONE };
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.commands().map(drop)
+    }
 }
 
 #[async_trait]

@@ -55,6 +55,11 @@ pub enum Error {
     /// A setting is missing that this use needs.
     #[error("`{0}` is missing in the tls settings: {1}")]
     Missing(&'static str, &'static str),
+    /// There are settings, and nothing says whether they count.
+    #[error(
+        "`tls` is given, but not `use_tls`: write `use_tls = true`, or `false` to speak plainly"
+    )]
+    Unused,
     /// The versions or ciphers leave nothing to talk with.
     #[error("{0}")]
     Range(String),
@@ -143,6 +148,30 @@ impl Default for Tls {
 }
 
 impl Tls {
+    /// The settings that count: those of `tls`, or the defaults, where `use_tls` says so.
+    ///
+    /// # Errors
+    /// When there are settings without a word on whether they count: what was to be secured would go
+    /// over the wire for all to read.
+    pub fn wanted(use_tls: Option<bool>, tls: Option<&Tls>) -> Result<Option<Tls>, Error> {
+        match (use_tls, tls) {
+            (Some(true), tls) => Ok(Some(tls.cloned().unwrap_or_default())),
+            (None, Some(_)) => Err(Error::Unused),
+            (Some(false), _) | (None, None) => Ok(None),
+        }
+    }
+
+    /// What a server needs, where `use_tls` says that it speaks TLS.
+    ///
+    /// # Errors
+    /// As [`Tls::wanted`] and [`Tls::server`].
+    pub fn server_wanted(
+        use_tls: Option<bool>,
+        tls: Option<&Tls>,
+    ) -> Result<Option<Arc<ServerConfig>>, Error> {
+        Tls::wanted(use_tls, tls)?.map(|tls| tls.server()).transpose()
+    }
+
     /// What a server needs.
     ///
     /// # Errors

@@ -133,18 +133,22 @@ impl Described for HttpOutput {
         encoder = \"JsonEncoder\"\naddress = \"https://alerts.example.com/new\"\n\
         http_timeout = \"10s\"\n\n\
         [HttpOutput.headers]\nContent-Type = \"application/json\"\n";
+
+    fn check(&self) -> anyhow::Result<()> {
+        let has_tls = self.settings.tls.is_some();
+        anyhow::ensure!(
+            !has_tls || self.url.scheme() == "https",
+            "`tls` is given, but `address` is `http://`, which is for all to read"
+        );
+        self.client()?;
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Output for HttpOutput {
     async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
-        let timeout = self.settings.http_timeout;
-        let options = ClientOptions {
-            timeout: (!timeout.is_zero()).then_some(timeout),
-            ..ClientOptions::default()
-        };
-        let client = http::client(self.settings.tls.as_ref(), options);
-        self.client = Some(client.map_err(|error| Failure::Stop(error.into()))?);
+        self.client = Some(self.client().map_err(|error| Failure::Stop(error.into()))?);
         Ok(())
     }
 
@@ -170,6 +174,15 @@ impl Output for HttpOutput {
 }
 
 impl HttpOutput {
+    fn client(&self) -> Result<Client, crate::net::Error> {
+        let timeout = self.settings.http_timeout;
+        let options = ClientOptions {
+            timeout: (!timeout.is_zero()).then_some(timeout),
+            ..ClientOptions::default()
+        };
+        http::client(self.settings.tls.as_ref(), options)
+    }
+
     async fn request(&self, body: Vec<u8>) -> Result<(), Failure> {
         let client = self.client.as_ref().context("it is not open").map_err(Failure::Retry)?;
         let mut request = client
