@@ -196,10 +196,13 @@ impl Shared {
     }
 
     /// Tells whether so many more bytes may be in memory without being synced.
+    ///
+    /// The other half of the tail is for what was just synced: those who read only what is durable
+    /// begin with it then, and would find it on disk alone.
     fn is_synced_enough(&self, state: &State, stored: u64) -> bool {
         self.limits.storage == StorageKind::Memory
             || state.unsynced_bytes == 0
-            || state.unsynced_bytes + stored <= self.limits.tail_bytes
+            || state.unsynced_bytes + stored <= self.limits.tail_bytes / 2
     }
 }
 

@@ -128,8 +128,6 @@ pub struct Usage {
     pub max_memory: u64,
     /// The most bytes a call has put out.
     pub max_output: u64,
-    /// CPU time of all calls, in nanoseconds.
-    pub cpu: u64,
 }
 
 /// Analyses messages, on one thread.

@@ -95,8 +95,6 @@ pub struct Usage {
     pub memory: usize,
     /// The most bytes held at a time.
     pub max_memory: usize,
-    /// CPU time of all calls, in nanoseconds.
-    pub cpu_ns: u64,
     /// Calls of `process_message`.
     pub calls: u64,
     /// Calls of `timer_event`.

@@ -12,7 +12,6 @@ use super::raw::Returned;
 use super::raw::State;
 use super::raw::With;
 use super::spec::EntryTime;
-use super::watchdog::Watch;
 use crate::message::Batch;
 
 /// Kibibytes of garbage the collector works off between two batches, at most.
@@ -31,7 +30,6 @@ impl Sandbox {
         out: &mut Batch,
         on_failure: &mut dyn FnMut(Failure),
     ) -> Processed {
-        let began = Watch::cpu_of_this_thread();
         let max_inject = self.limits.max_process_inject;
         let watch = self.watch.clone();
         let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
@@ -57,7 +55,6 @@ impl Sandbox {
         });
         let usage = &mut self.state.cx().usage;
         usage.calls += processed.done as u64 + u64::from(processed.stop.is_some());
-        self.count_cpu(began);
         processed
     }
 
@@ -75,7 +72,6 @@ impl Sandbox {
         if !self.has_timer {
             return Ok(());
         }
-        let began = Watch::cpu_of_this_thread();
         let max_inject = self.limits.max_timer_inject;
         let watch = self.watch.clone();
         let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
@@ -87,14 +83,7 @@ impl Sandbox {
         });
         self.state.cx().usage.timer_calls += 1;
         self.state.step_collector(COLLECT_KIB);
-        self.count_cpu(began);
         result
-    }
-
-    fn count_cpu(&mut self, began: std::time::Duration) {
-        let took = Watch::cpu_of_this_thread().saturating_sub(began);
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.state.cx().usage.cpu_ns += took;
     }
 }
 

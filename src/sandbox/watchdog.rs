@@ -94,11 +94,6 @@ impl Watch {
         self.clock.now().ok().map(Duration::from)
     }
 
-    /// CPU time this thread has used.
-    pub(super) fn cpu_of_this_thread() -> Duration {
-        ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).unwrap_or_default()
-    }
-
     /// Watches the calls of a state, each of which may take `limit`; zero is no limit.
     pub(super) fn watch(&self, interrupt: Interrupt, limit: Duration) -> Watched<'_> {
         if !limit.is_zero() {

@@ -9,6 +9,8 @@ use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use nix::time::ClockId;
+
 /// Tells the time of day, which may step, and a time that only grows.
 pub trait Clock: Debug + Send + Sync {
     /// Nanoseconds since the epoch, by the wall clock.
@@ -48,6 +50,12 @@ impl Clock for System {
     fn monotonic(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// CPU time the calling thread has used.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).unwrap_or_default()
 }
 
 /// A clock that moves when it is told to.

@@ -18,6 +18,7 @@ use crate::plugin::FilterCall;
 use crate::plugin::FilterFailure;
 use crate::plugin::Filtering;
 use crate::plugin::Stop;
+use crate::stdx::clock;
 
 /// The most timers that one gap between two messages may bring.
 const MAX_TIMERS: i64 = 3600;
@@ -35,6 +36,8 @@ pub(super) struct Analysis {
     matched: Vec<u16>,
     /// Calls made so far: each stands for an entry of its own.
     calls: u64,
+    /// CPU time of all calls.
+    cpu: Duration,
 }
 
 /// The time of the messages, in nanoseconds.
@@ -71,6 +74,7 @@ impl Analysis {
             clock: Clock { now: 0, interval: nanoseconds(command.ticker), due: None },
             matched: Vec::new(),
             calls: 0,
+            cpu: Duration::ZERO,
         })
     }
 
@@ -145,10 +149,12 @@ impl Analysis {
             out: &mut self.out,
             on_failure: &mut |failure| failures.push(failure),
         };
+        let began = clock::thread_cpu();
         let done = match work {
             Work::Batch(batch, matched) => self.filtering.process(batch, matched, &mut call),
             Work::Timer => self.filtering.timer(&mut call),
         };
+        self.cpu += clock::thread_cpu().saturating_sub(began);
         self.printer.injected(&self.out, &mut self.tally)?;
         let of_batch = match work {
             Work::Batch(batch, _) => Some(*batch),
@@ -188,7 +194,7 @@ impl Analysis {
         if !self.tally.is_terminated {
             let _ = self.call(&Work::Timer)?;
         }
-        self.printer.end(&self.tally, &self.filtering.usage())?;
+        self.printer.end(&self.tally, self.cpu, &self.filtering.usage())?;
         Ok(if self.tally.is_terminated { Ending::Terminated } else { Ending::Done })
     }
 }

@@ -158,8 +158,13 @@ impl Printer {
         Ok(self.out.flush()?)
     }
 
-    /// Tells what has been done.
-    pub(super) fn end(&mut self, tally: &Tally, usage: &Usage) -> anyhow::Result<()> {
+    /// Tells what has been done, in how much CPU time.
+    pub(super) fn end(
+        &mut self,
+        tally: &Tally,
+        cpu: Duration,
+        usage: &Usage,
+    ) -> anyhow::Result<()> {
         self.flush()?;
         let untold = tally.failures.saturating_sub(MAX_TOLD);
         if untold > 0 {
@@ -169,12 +174,12 @@ impl Printer {
         if untold > 0 {
             eprintln!("heka: {untold} more records could not be decoded");
         }
-        eprintln!("heka: {}", summary(tally, usage, self.started.elapsed()));
+        eprintln!("heka: {}", summary(tally, cpu, usage, self.started.elapsed()));
         Ok(())
     }
 }
 
-fn summary(tally: &Tally, usage: &Usage, elapsed: Duration) -> String {
+fn summary(tally: &Tally, cpu: Duration, usage: &Usage, elapsed: Duration) -> String {
     let mut text = format!("{} messages", tally.messages);
     if tally.matched != tally.messages {
         text += &format!(", {} matched", tally.matched);
@@ -188,7 +193,7 @@ fn summary(tally: &Tally, usage: &Usage, elapsed: Duration) -> String {
     }
     text += &format!(", {} failures", tally.failures);
     if tally.matched > 0 {
-        let each = usage.cpu as f64 / tally.matched as f64 / 1000.0;
+        let each = cpu.as_secs_f64() * 1e6 / tally.matched as f64;
         text += &format!(", {each:.2} us CPU per message");
     }
     let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);

@@ -81,7 +81,7 @@ fn failed_sync_goes_into_a_new_segment() {
 #[test]
 fn full_disk_holds_the_input_back_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { tail_bytes: 64 << 10, ..small(FullAction::Block) };
+    let settings = Settings { tail_bytes: 128 << 10, ..small(FullAction::Block) };
     let (journal, _) = open_with(folder.path(), &settings);
     journal.shared.faults.is_full.store(true, Ordering::SeqCst);
     let appender = {

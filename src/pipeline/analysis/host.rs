@@ -63,8 +63,12 @@ pub(super) struct Host {
     pub(super) next_due: u64,
     pub(super) backoff: Backoff,
     pub(super) keeping: Keeping,
+    /// Time taken in the stride that is being worked on.
+    pub(super) spent: Duration,
+    /// CPU time taken since the start.
+    pub(super) cpu: Duration,
     /// CPU time as far as it has been counted.
-    counted_cpu: u64,
+    counted_cpu: Duration,
     failed: VecDeque<Instant>,
 }
 
@@ -73,14 +77,14 @@ pub(super) struct Keeping {
     pub(super) at: Instant,
     pub(super) position: Position,
     /// CPU time of the filter when it was taken.
-    pub(super) cpu: u64,
+    pub(super) cpu: Duration,
     pub(super) cost: Duration,
     pub(super) hash: Option<u64>,
 }
 
 impl Keeping {
-    pub(super) fn new(position: Position) -> Keeping {
-        Keeping { at: Instant::now(), position, cpu: 0, cost: Duration::ZERO, hash: None }
+    pub(super) fn new(position: Position, cpu: Duration) -> Keeping {
+        Keeping { at: Instant::now(), position, cpu, cost: Duration::ZERO, hash: None }
     }
 }
 
@@ -106,7 +110,7 @@ impl Host {
             base: reader.position(),
             time: 0,
             started: Instant::now(),
-            keeping: Keeping::new(reader.position()),
+            keeping: Keeping::new(reader.position(), Duration::ZERO),
             reader,
             pace: Pace::Behind,
             filtering: None,
@@ -114,7 +118,9 @@ impl Host {
             passed_over: Vec::new(),
             next_due: 0,
             backoff,
-            counted_cpu: 0,
+            spent: Duration::ZERO,
+            cpu: Duration::ZERO,
+            counted_cpu: Duration::ZERO,
             failed: VecDeque::new(),
             plan,
         }
@@ -144,16 +150,14 @@ impl Host {
     }
 
     /// Brings the numbers up to date.
-    pub(super) fn count(&mut self, end: Position) -> Option<u64> {
-        let usage = self.filtering.as_ref()?.usage();
+    pub(super) fn count(&mut self, end: Position) {
+        let Some(filtering) = &self.filtering else { return };
         let counters = &self.plan.counters;
-        // A filter that was started anew counts from nothing again.
-        let before = if usage.cpu < self.counted_cpu { 0 } else { self.counted_cpu };
-        counters.cpu.add(usage.cpu - before);
-        self.counted_cpu = usage.cpu;
-        counters.memory.set(usage.memory as f64);
+        let cpu = self.cpu.saturating_sub(self.counted_cpu);
+        counters.cpu.add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX));
+        self.counted_cpu = self.cpu;
+        counters.memory.set(filtering.usage().memory as f64);
         counters.lag.set(end.0.saturating_sub(self.position.0) as f64);
-        Some(usage.cpu)
     }
 
     /// Runs what is matched of a batch: first what is muted, then what is not.

@@ -2,12 +2,15 @@
 //!
 //! A thread goes over the journal in one **pass**: it reads an entry once, asks the index once, and
 //! runs every filter that is level with the pass. A filter that is behind, because it replays from
-//! its snapshot or has just been added, goes on alone in slices until it is level. Filters never
-//! move between threads; what they inject goes into the journal through the thread's outbox.
+//! its snapshot, has just been added or takes more than its share, goes on alone in slices until it
+//! is level. Filters never move between threads; what they inject goes into the journal through the
+//! thread's outbox.
 
 mod host;
 mod keeper;
+mod keeping;
 mod outbox;
+mod pass;
 mod recovery;
 mod state;
 mod thread;

@@ -62,7 +62,7 @@ pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
     host.passed_over = passed_over(journal, &host.plan.name);
     host.reader.seek(position);
     host.position = position;
-    host.keeping = Keeping::new(position);
+    host.keeping = Keeping::new(position, host.cpu);
     host.filtering = Some(filtering);
     host.pace = Pace::Behind;
     host.started = Instant::now();
@@ -248,7 +248,6 @@ pub(super) fn swap(
     }
     host.plan = plan;
     host.keeping.hash = None;
-    host.keeping.cpu = 0;
     host.backoff.reset();
     if host.filtering.is_none() {
         resume(host, journal)?;

@@ -15,7 +15,7 @@ use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Value;
 use crate::sandbox::spec::Role;
 use crate::sandbox::time;
-use crate::sandbox::watchdog::Watch;
+use crate::stdx::clock;
 use crate::stdx::decimal;
 
 /// The longest text `os.date` takes and gives, in bytes.
@@ -114,7 +114,7 @@ pub(super) fn clock<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, 
     Ok(Answer::Number(if cx.setting.role == Role::Filter {
         cx.now.ns as f64 / 1e9
     } else {
-        Watch::cpu_of_this_thread().as_secs_f64()
+        clock::thread_cpu().as_secs_f64()
     }))
 }
 

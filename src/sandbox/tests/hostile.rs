@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::sandbox::watchdog::Watch;
 
 /// How a script ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -275,12 +274,12 @@ fn end(name: &str, body: &str, wrong: &mut Vec<String>) -> End {
     let batch = batch(1);
     let mut out = Batch::new();
     let mut failures = 0;
-    let began = Watch::cpu_of_this_thread();
+    let began = crate::stdx::clock::thread_cpu();
     let done = sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut |failure| {
         failures += 1;
         assert!(failure.message.len() <= 4096, "{name}");
     });
-    let took = Watch::cpu_of_this_thread().saturating_sub(began);
+    let took = crate::stdx::clock::thread_cpu().saturating_sub(began);
     if took >= LIMIT + Duration::from_millis(50) {
         wrong.push(format!("{name}: took {took:?}"));
     }
