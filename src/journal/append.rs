@@ -12,6 +12,7 @@ use super::entry::Entry;
 use super::entry::Note;
 use super::entry::Position;
 use super::layout;
+use super::patience::MOMENT;
 use super::settings::StorageKind;
 use super::state::Held;
 use super::state::Shared;
@@ -157,6 +158,12 @@ impl Shared {
             let is_over = by == Appender::Input && state.over_limit.is_some();
             let has_room = state.bytes + stored <= budget && !is_over;
             if is_synced && has_room {
+                if by == Appender::Input && self.would_outrun(&mut state, stored) {
+                    let began = Instant::now();
+                    state = Shared::wait(&self.changed, state, MOMENT);
+                    state.patience.spend(began, Instant::now());
+                    continue;
+                }
                 if by == Appender::Filter {
                     state.starved = None;
                 }
@@ -183,6 +190,17 @@ impl Shared {
             self.work.notify_one();
             state = Shared::wait(&self.changed, state, LOOK_AGAIN);
         }
+    }
+
+    /// Tells whether a reader that deserves a moment would fall out of the tail.
+    fn would_outrun(&self, state: &mut State, stored: u64) -> bool {
+        if self.limits.storage == StorageKind::Memory
+            || state.tail.footprint() + stored <= self.limits.tail_bytes
+        {
+            return false;
+        }
+        let Some(first) = state.tail.first() else { return false };
+        state.readers.is_any_at(first.previous()) && state.patience.grants(first, Instant::now())
     }
 
     /// Remembers since when filters find no room while the same reader stands in the same place.

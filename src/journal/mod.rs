@@ -35,6 +35,7 @@ mod files;
 mod layout;
 mod memory;
 mod open;
+mod patience;
 mod read_only;
 mod reader;
 mod readers;

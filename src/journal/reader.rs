@@ -175,6 +175,12 @@ impl Reader {
         self.place.pass(position);
     }
 
+    /// Needs nothing in memory until it seeks: somebody else reads for it meanwhile.
+    pub fn rest(&mut self) {
+        self.disk = None;
+        self.place.pass(Position(u64::MAX));
+    }
+
     /// Notes that everything up to and including `position` is done. It is written down within a
     /// second, and when the journal is closed, as far as the journal is durable.
     pub fn commit(&mut self, position: Position) {

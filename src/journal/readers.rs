@@ -144,6 +144,11 @@ impl Readers {
         self.open.iter().map(|place| place.passed()).min().unwrap_or(Position(u64::MAX))
     }
 
+    /// Tells whether an open reader stands there: what comes next is what it will ask for.
+    pub(super) fn is_any_at(&self, position: Position) -> bool {
+        self.open.iter().any(|place| place.passed() == position)
+    }
+
     /// The table as it may be written down.
     pub(super) fn cursors(&self, durable: Position, now: i64) -> Vec<Cursor> {
         let named = self.tracked.iter().filter(|reader| reader.keeps != Keeps::Nothing);

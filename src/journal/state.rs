@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use super::entry::Entry;
 use super::entry::Position;
+use super::patience::Patience;
 use super::readers::Readers;
 use super::readers::Tracked;
 use super::segment::Segment;
@@ -148,6 +149,7 @@ pub(super) struct State {
     /// The budget is full and the reader furthest behind says `shutdown`.
     pub(super) must_shut_down: bool,
     pub(super) writer_waits: bool,
+    pub(super) patience: Patience,
     pub(super) syncs: u64,
     pub(super) failed_syncs: u64,
     pub(super) failure: Option<String>,

@@ -229,6 +229,7 @@ impl Host {
     /// Goes with the pass from here on.
     fn join(&mut self) {
         self.pace = Pace::Level;
+        self.reader.rest();
         if let Some(filtering) = &mut self.filtering {
             filtering.widen(1);
         }

@@ -124,6 +124,7 @@ pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outb
 /// Stops a filter for a while; it starts again from its snapshot.
 pub(super) fn pause(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
     host.filtering = None;
+    host.reader.rest();
     // Meanwhile it holds nothing back: it alone is stopped.
     journal.retire(&host.plan.name);
     if host.started.elapsed() > CALM {
@@ -158,6 +159,7 @@ pub(super) fn resume(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
 fn end(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
     tracing::error!(filter = &*host.plan.name, reason, "a filter has ended");
     host.filtering = None;
+    host.reader.rest();
     host.pace = Pace::Ended;
     note(host, journal, "stop", &serde_json::json!({ "reason": reason }));
     let seed = FixedState::with_seed(0).hash_one((&host.plan.name, host.position.0));
