@@ -110,7 +110,7 @@ mod tests {
         let mut encoded = Encoded::default();
         encoded.bytes.extend_from_slice(b"line\n");
         encoded.close_record();
-        let mut load = Load::new(encoded);
+        let mut load = Load::new(encoded, 1);
         assert!(matches!(output.send(&mut load).await, Err(Failure::Stop(_))));
         assert_eq!(load.rest(), b"line\n");
     }

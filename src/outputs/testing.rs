@@ -24,7 +24,13 @@ pub(super) fn engine() -> Engine {
 
 /// The context of an output called `name`.
 pub(super) fn context(name: &str) -> OutputContext {
-    OutputContext { name: Arc::from(name), engine: engine(), is_framed: false, has_messages: false }
+    OutputContext {
+        name: Arc::from(name),
+        engine: engine(),
+        is_framed: false,
+        has_messages: false,
+        journal: [7; 16],
+    }
 }
 
 /// A load of these records.
@@ -34,7 +40,7 @@ pub(super) fn load(records: &[&[u8]]) -> Load {
         encoded.bytes.extend_from_slice(record);
         encoded.close_record();
     }
-    Load::new(encoded)
+    Load::new(encoded, 1)
 }
 
 /// A load of the lines of `text`.

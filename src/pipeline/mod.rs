@@ -243,6 +243,7 @@ impl Pipeline {
                 engine: engine.clone(),
                 is_framed: planned.use_framing.unwrap_or(has_messages),
                 has_messages,
+                journal: self.journal.id(),
             },
             make: Arc::new(move || {
                 let read = section.settings.read(|table| (kind.read)(table));

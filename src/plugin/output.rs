@@ -2,10 +2,9 @@
 //!
 //! The pipeline reads, matches and encodes; an output gets loads of encoded records and says what
 //! became of them. It holds no retry loop and no cursor: a failure says whether to try again, and
-//! the cursor moves over a load only when it is [`Sent::Done`] or flushed.
+//! the cursor moves over a load only when it is [`Sent::Done`], settled or flushed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -29,17 +28,26 @@ pub trait Output: Send {
     /// See [`Failure`].
     async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure>;
 
-    /// Makes certain all that was only held: called every [`Output::flush_interval`] and before a
-    /// stop.
+    /// Resolves when more of what was only held has become certain; gives the entry up to which. It
+    /// is dropped when something else comes first, and asked for again.
     ///
     /// # Errors
     /// After a retry what was held comes again, in new loads.
+    async fn settled(&mut self) -> Result<u64, Failure> {
+        std::future::pending().await
+    }
+
+    /// Makes certain all that was only held: called before a stop.
+    ///
+    /// # Errors
+    /// As [`Output::settled`].
     async fn flush(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// How long what is held may wait.
-    fn flush_interval(&self) -> Option<Duration> {
+    /// The entry up to which the output itself knows, once it is open, that all is delivered: the
+    /// cursor of an engine that was killed may be further back.
+    fn resumes_at(&self) -> Option<u64> {
         None
     }
 
@@ -71,6 +79,8 @@ pub struct OutputContext {
     pub is_framed: bool,
     /// Whether the encoder gives Heka messages.
     pub has_messages: bool,
+    /// The id of the journal that entries are numbered in.
+    pub journal: [u8; 16],
 }
 
 /// What became of a load.
@@ -78,7 +88,7 @@ pub struct OutputContext {
 pub enum Sent {
     /// It is where it belongs, and so is all that was held before it: the cursor may move over it.
     Done,
-    /// It is taken but not certain before the next flush.
+    /// It is taken but not certain before it is settled or flushed.
     Held,
 }
 
@@ -101,6 +111,8 @@ pub struct Load {
     pub encoded: Encoded,
     /// For each record the message it was made from, for outputs that look at it.
     pub messages: Vec<(Arc<dyn Carried>, u16)>,
+    /// The number of the entry that is delivered with the last record.
+    pub entry: u64,
     first: usize,
 }
 
@@ -111,9 +123,9 @@ pub trait Carried: Send + Sync + std::fmt::Debug {
 }
 
 impl Load {
-    /// A load of these records.
-    pub fn new(encoded: Encoded) -> Load {
-        Load { encoded, messages: Vec::new(), first: 0 }
+    /// A load of these records, the last of which completes this entry.
+    pub fn new(encoded: Encoded, entry: u64) -> Load {
+        Load { encoded, messages: Vec::new(), entry, first: 0 }
     }
 
     /// The first record that has not been sent.

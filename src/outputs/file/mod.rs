@@ -1,17 +1,19 @@
 //! A file that records are appended to.
 //!
 //! A load goes into the page cache with one write, on a thread that may block, and is held until
-//! the next sync. Where a write or a sync fails all that was held comes again, and so all of it is
-//! taken back: no torn record stays, and none comes twice.
+//! the next sync. Syncs run beside the writes: a disk that takes its time holds nobody up. Where a
+//! write or a sync fails all that was held comes again, and so all of it is taken back; after a
+//! kill the next engine does that, by the [`note`]. No torn record stays, and none comes twice.
 
+mod note;
 mod rotation;
-mod tail;
 mod target;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,11 +25,12 @@ use schemars::SchemaGenerator;
 use schemars::json_schema;
 use serde::Deserialize;
 use serde::Deserializer;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use self::note::Note;
 use self::rotation::Interval;
 use self::rotation::Rotation;
-use self::tail::Form;
-use self::tail::Note;
 use self::target::Place;
 use self::target::Target;
 use crate::plugin::Described;
@@ -38,6 +41,9 @@ use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 use crate::stdx::duration;
 
+/// From so many bytes on a sync begins though nothing asks for one yet: the less is held, the less
+/// a kill has to have written again.
+const MUCH: usize = 4 << 20;
 /// Stands for the engine's own folder at the start of a path.
 const BASE_DIR: &str = "${base_dir}";
 
@@ -48,9 +54,31 @@ pub(super) struct FileOutput {
     settings: Settings,
     rotation: Option<Rotation>,
     cx: Option<OutputContext>,
+    note: Option<Arc<Note>>,
     target: Option<Target>,
-    /// Records written since the last sync.
-    held: usize,
+    held: Held,
+    syncing: Option<Syncing>,
+    /// What has become certain and was not told yet.
+    certain: Option<u64>,
+}
+
+/// What was written since the last sync began.
+#[derive(Debug, Default)]
+struct Held {
+    records: usize,
+    bytes: usize,
+    since: Option<Instant>,
+    /// The entry that was delivered with the last record.
+    entry: u64,
+}
+
+/// A sync under way.
+#[derive(Debug)]
+struct Syncing {
+    task: JoinHandle<anyhow::Result<()>>,
+    /// The length of the file that it covers.
+    end: u64,
+    entry: u64,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -110,7 +138,16 @@ impl TryFrom<Settings> for FileOutput {
 
     fn try_from(settings: Settings) -> anyhow::Result<FileOutput> {
         let rotation = Rotation::of(&settings.path, settings.rotation_interval)?;
-        Ok(FileOutput { settings, rotation, cx: None, target: None, held: 0 })
+        Ok(FileOutput {
+            settings,
+            rotation,
+            cx: None,
+            note: None,
+            target: None,
+            held: Held::default(),
+            syncing: None,
+            certain: None,
+        })
     }
 }
 
@@ -136,7 +173,21 @@ impl Described for FileOutput {
 impl Output for FileOutput {
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         self.cx = Some(cx.clone());
+        let (base_dir, name, journal) = (cx.engine.base_dir.clone(), cx.name.clone(), cx.journal);
+        let note = blocking(move || Note::open(&base_dir, &name, journal)).await?;
+        self.note = match note {
+            Ok(note) => Some(Arc::new(note)),
+            Err(error) => {
+                let (output, error) = (&*cx.name, format!("{error:#}"));
+                tracing::warn!(output, error, "after a kill records may come twice");
+                None
+            }
+        };
         self.begin().await
+    }
+
+    fn resumes_at(&self) -> Option<u64> {
+        self.note.as_ref()?.entry()
     }
 
     async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure> {
@@ -147,48 +198,54 @@ impl Output for FileOutput {
             return Err(Failure::Retry(anyhow!("{} is not open", self.settings.path)));
         };
         let records = load.records().len();
-        let syncs = self.is_full_with(records);
-        let is_framed = self.cx.as_ref().is_some_and(|cx| cx.is_framed);
-        let form = Form::of(is_framed, load.records());
         let start = load.encoded.bytes.len() - load.rest().len();
         let encoded = std::mem::take(&mut load.encoded);
         let written = blocking(move || {
-            let mut result = target.append(&encoded.bytes[start..], form);
-            if syncs && result.is_ok() {
-                result = target.sync();
-            }
+            let result = target.append(&encoded.bytes[start..]);
             (target, encoded, result)
         });
         let (target, encoded, result) = written.await?;
+        self.target = Some(target);
         load.encoded = encoded;
         result.map_err(Failure::Retry)?;
-        self.target = Some(target);
+        self.held.bytes += load.rest().len();
+        self.held.records += records;
+        self.held.since.get_or_insert_with(Instant::now);
+        self.held.entry = load.entry;
         load.advance(records);
-        self.held = if syncs { 0 } else { self.held + records };
-        Ok(if syncs { Sent::Done } else { Sent::Held })
+        if self.is_full() {
+            self.flush().await?;
+            return Ok(Sent::Done);
+        }
+        if self.held.bytes >= MUCH && self.syncing.is_none() {
+            self.begin_sync();
+        }
+        Ok(Sent::Held)
+    }
+
+    async fn settled(&mut self) -> Result<u64, Failure> {
+        loop {
+            if let Some(entry) = self.certain.take() {
+                return Ok(entry);
+            }
+            if self.syncing.is_some() {
+                self.end_sync().await?;
+                continue;
+            }
+            match self.held.since {
+                Some(since) if !self.settings.flush_interval.is_zero() => {
+                    tokio::time::sleep_until(since + self.settings.flush_interval).await;
+                    self.begin_sync();
+                }
+                _ => std::future::pending().await,
+            }
+        }
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
-        if self.held == 0 {
-            return Ok(());
-        }
-        self.held = 0;
-        let Some(mut target) = self.target.take() else {
-            return Err(Failure::Retry(anyhow!("{} was closed", self.settings.path)));
-        };
-        let synced = blocking(move || {
-            let result = target.sync();
-            (target, result)
-        });
-        let (target, result) = synced.await?;
-        result.map_err(Failure::Retry)?;
-        self.target = Some(target);
-        Ok(())
-    }
-
-    fn flush_interval(&self) -> Option<Duration> {
-        let interval = self.settings.flush_interval;
-        (!interval.is_zero()).then_some(interval)
+        self.end_sync().await?;
+        self.begin_sync();
+        self.end_sync().await
     }
 
     async fn reopen(&mut self) -> Result<(), Failure> {
@@ -196,6 +253,8 @@ impl Output for FileOutput {
     }
 
     async fn close(&mut self) {
+        // A sync that ends later would say of what was taken back that it is certain.
+        let _ = self.end_sync().await;
         if let Some(mut target) = self.target.take() {
             // What is still held comes again.
             let _ = blocking(move || target.take_back()).await;
@@ -204,14 +263,38 @@ impl Output for FileOutput {
 }
 
 impl FileOutput {
-    /// Whether a load of `records` brings what waits to where it has to be synced at once.
+    /// Whether what waits has to be synced at once.
     ///
     /// Nothing waits longer than `flush_interval`, for the cursor waits too: under `AND` it is what
     /// decides, and `flush_count` where there is none.
-    fn is_full_with(&self, records: usize) -> bool {
+    fn is_full(&self) -> bool {
         let counts =
             self.settings.flush_operator == Operator::Or || self.settings.flush_interval.is_zero();
-        counts && self.held + records >= self.settings.flush_count
+        counts && self.held.records >= self.settings.flush_count
+    }
+
+    /// Begins a sync of all that is held; none runs at the moment.
+    fn begin_sync(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let Some(target) = self.target.as_ref().filter(|_| held.records > 0) else { return };
+        let sync = target.sync();
+        let (end, entry) = (sync.end, held.entry);
+        let task = tokio::task::spawn_blocking(move || sync.run(entry));
+        self.syncing = Some(Syncing { task, end, entry });
+    }
+
+    /// Waits for the sync that runs.
+    async fn end_sync(&mut self) -> Result<(), Failure> {
+        let Some(syncing) = &mut self.syncing else { return Ok(()) };
+        let result = (&mut syncing.task).await.context("the syncing thread has died");
+        let (end, entry) = (syncing.end, syncing.entry);
+        self.syncing = None;
+        result.map_err(Failure::Stop)?.map_err(Failure::Retry)?;
+        if let Some(target) = &mut self.target {
+            target.settle(end);
+        }
+        self.certain = Some(entry);
+        Ok(())
     }
 
     /// Makes certain what went into the open file, and opens the one that is due.
@@ -232,35 +315,11 @@ impl FileOutput {
             file_mode: self.settings.perm.0,
             folder_mode: self.settings.folder_perm.0,
         };
-        let cx = self.cx.clone();
-        let opened = blocking(move || {
-            let note = cx.and_then(|cx| note(&place, &cx));
-            Target::open(place, note)
-        });
+        let note = self.note.clone();
+        let opened = blocking(move || Target::open(&place, note));
         self.target = Some(opened.await?.map_err(Failure::Retry)?);
         Ok(())
     }
-}
-
-/// Opens the note on the file, and cuts off what the last engine left half-written.
-fn note(place: &Place, cx: &OutputContext) -> Option<Note> {
-    let (output, path) = (&*cx.name, place.path.display());
-    let note = match Note::open(&cx.engine.base_dir, &cx.name) {
-        Ok(note) => note,
-        Err(error) => {
-            let error = format!("{error:#}");
-            tracing::warn!(output, error, "a kill may leave half a record in the file");
-            return None;
-        }
-    };
-    if place.path.is_file() {
-        match note.repair(&place.path, cx.engine.max_message_size) {
-            Ok(0) => {}
-            Ok(torn) => tracing::info!(output, %path, torn, "half a record was cut off"),
-            Err(error) => tracing::warn!(output, %path, %error, "cannot repair the file"),
-        }
-    }
-    Some(note)
 }
 
 /// Does what may block on a thread for that.

@@ -8,13 +8,15 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use anyhow::anyhow;
 
-use super::tail::Form;
-use super::tail::Note;
+use super::note::Found;
+use super::note::Note;
 
 /// Where a file is and how it is made.
 #[derive(Debug)]
@@ -27,65 +29,76 @@ pub(super) struct Place {
 /// A file open for appending.
 #[derive(Debug)]
 pub(super) struct Target {
-    place: Place,
-    file: File,
+    path: Arc<Path>,
+    file: Arc<File>,
     /// Whether it has a length and can be synced, as no device and no pipe can.
     is_regular: bool,
     /// Its length after the last sync; what is behind may have to be written again.
-    synced: u64,
+    certain: u64,
     /// Its length after the last write.
     end: u64,
     /// Whether someone else writes to it too; then nothing can be taken back.
     is_shared: bool,
-    note: Option<Note>,
-    /// How records end that were written since it was opened.
-    form: Option<Form>,
+    note: Option<Arc<Note>>,
+}
+
+/// A sync that can be done while more is appended.
+#[derive(Debug)]
+pub(super) struct Sync {
+    path: Arc<Path>,
+    file: Option<Arc<File>>,
+    note: Option<Arc<Note>>,
+    /// The file's length that it covers.
+    pub(super) end: u64,
 }
 
 impl Target {
-    /// Opens a file, and makes it and its folders where they are missing.
-    pub(super) fn open(place: Place, note: Option<Note>) -> anyhow::Result<Target> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(place.file_mode);
-        let opened = options.open(&place.path).or_else(|error| {
-            let folder = place.path.parent();
-            match folder.filter(|_| error.kind() == ErrorKind::NotFound) {
-                None => Err(error),
-                Some(folder) => {
-                    DirBuilder::new().recursive(true).mode(place.folder_mode).create(folder)?;
-                    options.open(&place.path)
+    /// Opens a file, and makes it and its folders where they are missing. What an engine that was
+    /// killed has left behind its last sync is cut off.
+    pub(super) fn open(place: &Place, note: Option<Arc<Note>>) -> anyhow::Result<Target> {
+        let path: Arc<Path> = Arc::from(&*place.path);
+        let file = place.file().with_context(|| format!("cannot open {}", path.display()))?;
+        let metadata = file.metadata();
+        let metadata = metadata.with_context(|| format!("cannot look at {}", path.display()))?;
+        let is_regular = metadata.is_file();
+        let mut length = metadata.len();
+        if let (true, Some(note)) = (is_regular, &note) {
+            match note.adopt(&file) {
+                Ok((left, found)) => {
+                    length = left;
+                    tell(&path, found);
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot note where the file ends");
                 }
             }
-        });
-        let file = opened.with_context(|| format!("cannot open {}", place.path.display()))?;
-        let metadata =
-            file.metadata().with_context(|| format!("cannot look at {}", place.path.display()))?;
-        let length = metadata.len();
+        }
+        let file = Arc::new(file);
         Ok(Target {
-            place,
+            path,
             file,
-            is_regular: metadata.is_file(),
-            synced: length,
+            is_regular,
+            certain: length,
             end: length,
             is_shared: false,
-            note,
-            form: None,
+            note: note.filter(|_| is_regular),
         })
     }
 
-    /// Appends `bytes`, records that end as `form` says. Where that fails all that was appended
-    /// since the last sync is taken back.
-    pub(super) fn append(&mut self, bytes: &[u8], form: Form) -> anyhow::Result<()> {
+    /// Appends `bytes`.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let length = self.length()?;
         self.is_shared |= length != self.end;
         self.end = length;
-        if self.form != Some(form) && self.form != Some(Form::Other) {
-            self.form = Some(if self.form.is_some() { Form::Other } else { form });
-            self.write_note();
+        if let Some(note) = &self.note {
+            let limit = if self.is_shared { 0 } else { self.end + bytes.len() as u64 };
+            if let Err(error) = note.expect(limit) {
+                tracing::debug!(path = %self.path.display(), %error, "cannot note what is written");
+            }
         }
         let mut written = 0;
         while written < bytes.len() {
-            match self.file.write(&bytes[written..]) {
+            match (&*self.file).write(&bytes[written..]) {
                 Ok(0) => return self.failed(ErrorKind::WriteZero.into()),
                 Ok(more) => {
                     written += more;
@@ -98,60 +111,93 @@ impl Target {
         Ok(())
     }
 
-    fn failed(&mut self, error: std::io::Error) -> anyhow::Result<()> {
-        self.take_back();
-        Err(error).with_context(|| format!("cannot write to {}", self.name()))
+    fn failed(&self, error: std::io::Error) -> anyhow::Result<()> {
+        Err(error).with_context(|| format!("cannot write to {}", self.path.display()))
     }
 
-    /// Makes certain all that was appended. What cannot be made certain is taken back.
-    pub(super) fn sync(&mut self) -> anyhow::Result<()> {
-        if !self.is_regular {
-            self.synced = self.end;
-            return Ok(());
+    /// What makes certain all that was appended so far.
+    pub(super) fn sync(&self) -> Sync {
+        Sync {
+            path: self.path.clone(),
+            file: self.is_regular.then(|| self.file.clone()),
+            note: self.note.clone(),
+            end: self.end,
         }
-        // What someone deletes cannot be found again, whatever a sync says.
-        let links = self.file.metadata().map(|metadata| metadata.nlink());
-        if links.is_ok_and(|links| links == 0) {
-            return Err(anyhow!("{} was deleted", self.name()));
-        }
-        if let Err(error) = self.file.sync_data() {
-            self.take_back();
-            return Err(error).with_context(|| format!("cannot sync {}", self.name()));
-        }
-        self.synced = self.end;
-        self.write_note();
-        Ok(())
+    }
+
+    /// Notes that a sync has succeeded which covered the file up to `end`.
+    pub(super) fn settle(&mut self, end: u64) {
+        self.certain = end;
     }
 
     /// Takes away what was appended since the last sync, where nobody else has appended too.
     pub(super) fn take_back(&mut self) {
-        if !self.is_regular || self.synced == self.end {
+        if !self.is_regular || self.certain == self.end {
             return;
         }
         let is_ours = !self.is_shared && self.length().is_ok_and(|length| length == self.end);
-        if is_ours && self.file.set_len(self.synced).is_ok() {
-            self.end = self.synced;
+        if is_ours && self.file.set_len(self.certain).is_ok() {
+            self.end = self.certain;
         } else {
-            let (from, to) = (self.synced, self.end);
-            tracing::warn!(path = %self.name(), from, to, "records in the file will come again");
-        }
-    }
-
-    /// Notes where the file ends; without the note a kill leaves more behind, and no more.
-    fn write_note(&self) {
-        if let (true, Some(note), Some(form)) = (self.is_regular, &self.note, self.form)
-            && let Err(error) = note.write(&self.file, self.synced, form)
-        {
-            tracing::debug!(path = %self.name(), %error, "cannot note where the file ends");
+            let (path, from, to) = (self.path.display(), self.certain, self.end);
+            tracing::warn!(%path, from, to, "records in the file will come again");
         }
     }
 
     fn length(&self) -> anyhow::Result<u64> {
         let metadata = self.file.metadata();
-        Ok(metadata.with_context(|| format!("cannot look at {}", self.name()))?.len())
+        Ok(metadata.with_context(|| format!("cannot look at {}", self.path.display()))?.len())
     }
+}
 
-    fn name(&self) -> std::path::Display<'_> {
-        self.place.path.display()
+impl Place {
+    fn file(&self) -> std::io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(self.file_mode);
+        options.open(&self.path).or_else(|error| {
+            let folder = self.path.parent();
+            match folder.filter(|_| error.kind() == ErrorKind::NotFound) {
+                None => Err(error),
+                Some(folder) => {
+                    DirBuilder::new().recursive(true).mode(self.folder_mode).create(folder)?;
+                    options.open(&self.path)
+                }
+            }
+        })
+    }
+}
+
+impl Sync {
+    /// Makes certain what was appended, and notes that everything up to `entry` is delivered.
+    pub(super) fn run(&self, entry: u64) -> anyhow::Result<()> {
+        let path = self.path.display();
+        let Some(file) = &self.file else { return Ok(()) };
+        // What someone deletes cannot be found again, whatever a sync says.
+        let links = file.metadata().map(|metadata| metadata.nlink());
+        if links.is_ok_and(|links| links == 0) {
+            return Err(anyhow!("{path} was deleted"));
+        }
+        file.sync_data().with_context(|| format!("cannot sync {path}"))?;
+        if let Some(note) = &self.note
+            && let Err(error) = note.settle(self.end, entry)
+        {
+            tracing::debug!(%path, %error, "cannot note what is certain");
+        }
+        Ok(())
+    }
+}
+
+fn tell(path: &Path, found: Found) {
+    let path = path.display();
+    match found {
+        Found::Nothing => {}
+        Found::CutOff(bytes) => {
+            tracing::info!(%path, bytes, "what was not certain is cut off and comes again");
+        }
+        Found::Others(bytes) => tracing::warn!(
+            %path,
+            bytes,
+            "others write to this file too: nothing is cut off, and records may come twice"
+        ),
     }
 }

@@ -174,7 +174,7 @@ fn settings_that_cannot_work_are_refused() {
 
 fn target(path: &Path) -> Target {
     let place = Place { path: path.to_owned(), file_mode: 0o644, folder_mode: 0o700 };
-    Target::open(place, None).unwrap()
+    Target::open(&place, None).unwrap()
 }
 
 #[test]
@@ -182,44 +182,80 @@ fn what_is_not_certain_is_taken_back_unless_a_stranger_writes_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.log");
     let mut target = target(&path);
-    target.append(b"one\n", Form::Lines).unwrap();
-    target.sync().unwrap();
-    target.append(b"two\n", Form::Lines).unwrap();
+    target.append(b"one\n").unwrap();
+    let sync = target.sync();
+    target.append(b"two\n").unwrap();
+    sync.run(1).unwrap();
+    target.settle(sync.end);
     target.take_back();
     assert_eq!(read(&path), "one\n");
-    target.append(b"two\n", Form::Lines).unwrap();
+    target.append(b"two\n").unwrap();
     std::fs::write(&path, "one\ntwo\nstranger\n").unwrap();
     target.take_back();
     assert_eq!(read(&path), "one\ntwo\nstranger\n");
 }
 
-/// Writes `certain` and makes it so, then `rest` as a kill would leave it; gives what the next
-/// engine finds.
-async fn killed(certain: &[&[u8]], rest: &[u8], is_framed: bool) -> Vec<u8> {
+/// Makes "one" certain with entry 5 and writes "two" behind it; then comes a kill, and `change`.
+/// Gives what the next engine finds in the file, and where it goes on.
+async fn killed(change: impl FnOnce(&Path, &mut OutputContext)) -> (String, Option<u64>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.log");
     let mut pipeline = Pipeline::new(&format!("path = '{}'", path.display()));
-    pipeline.cx.is_framed = is_framed;
     pipeline.output.open(&pipeline.cx).await.unwrap();
-    pipeline.output.send(&mut testing::load(certain)).await.unwrap();
+    assert_eq!(pipeline.output.resumes_at(), None);
+    let mut load = Load::new(testing::lines("one\n").encoded, 5);
+    pipeline.output.send(&mut load).await.unwrap();
     pipeline.output.flush().await.unwrap();
-    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    std::io::Write::write_all(&mut file, rest).unwrap();
-    pipeline.output = toml::from_str(&pipeline.settings).unwrap();
+    let mut load = Load::new(testing::lines("two\n").encoded, 6);
+    pipeline.output.send(&mut load).await.unwrap();
+    // The old output is left as a kill leaves it: nothing is closed.
+    let old = std::mem::replace(&mut pipeline.output, toml::from_str(&pipeline.settings).unwrap());
+    change(&path, &mut pipeline.cx);
     pipeline.output.open(&pipeline.cx).await.unwrap();
-    std::fs::read(&path).unwrap()
+    drop(old);
+    (read(&path), pipeline.output.resumes_at())
+}
+
+fn add(path: &Path, text: &str) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
 #[tokio::test]
-async fn half_a_record_that_a_kill_leaves_is_cut_off() {
-    assert_eq!(killed(&[b"one\n"], b"two\nthr", false).await, b"one\ntwo\n");
-    assert_eq!(killed(&[b"one\n"], b"tw", false).await, b"one\n");
-    assert_eq!(killed(&[b"one\n"], b"two\n", false).await, b"one\ntwo\n");
-    assert_eq!(killed(&[b"one"], b"tw", false).await, b"onetw", "nobody knows where it ends");
-    let mut frames = Vec::new();
-    crate::message::frame::put(&mut frames, b"message\n");
-    let torn = [&frames[..], &frames[..6]].concat();
-    assert_eq!(killed(&[&frames], &torn, true).await, frames.repeat(2));
+async fn what_a_kill_leaves_is_cut_off_where_it_is_ours() {
+    assert_eq!(killed(|_, _| ()).await, ("one\n".to_owned(), Some(5)));
+    let torn = |path: &Path, _: &mut OutputContext| {
+        std::fs::File::options().write(true).open(path).unwrap().set_len(6).unwrap();
+    };
+    assert_eq!(killed(torn).await, ("one\n".to_owned(), Some(5)));
+    let strangers = |path: &Path, _: &mut OutputContext| add(path, "stranger\n");
+    assert_eq!(killed(strangers).await, ("one\ntwo\nstranger\n".to_owned(), Some(5)));
+    let rotated = |path: &Path, _: &mut OutputContext| {
+        std::fs::rename(path, path.with_extension("1")).unwrap();
+    };
+    assert_eq!(killed(rotated).await, (String::new(), Some(5)));
+    let emptied = |path: &Path, _: &mut OutputContext| std::fs::write(path, "").unwrap();
+    assert_eq!(killed(emptied).await, (String::new(), Some(5)));
+    let elsewhere = |_: &Path, cx: &mut OutputContext| cx.journal = [8; 16];
+    assert_eq!(killed(elsewhere).await, ("one\ntwo\n".to_owned(), None));
+}
+
+#[tokio::test]
+async fn a_sync_runs_beside_the_writes_and_says_how_far_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.log");
+    let settings = format!("path = '{}'\nflush_interval = 1", path.display());
+    let mut pipeline = Pipeline::start(&settings).await;
+    let mut load = Load::new(testing::lines("one\n").encoded, 3);
+    assert_eq!(pipeline.output.send(&mut load).await.unwrap(), Sent::Held);
+    assert_eq!(pipeline.output.settled().await.unwrap(), 3);
+    let mut large = Load::new(testing::lines(&"x\n".repeat(MUCH)).encoded, 4);
+    assert_eq!(pipeline.output.send(&mut large).await.unwrap(), Sent::Held);
+    assert!(pipeline.output.syncing.is_some());
+    let mut load = Load::new(testing::lines("two\n").encoded, 5);
+    assert_eq!(pipeline.output.send(&mut load).await.unwrap(), Sent::Held);
+    assert_eq!(pipeline.output.settled().await.unwrap(), 4);
+    assert_eq!(pipeline.output.settled().await.unwrap(), 5);
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -215,8 +215,8 @@ impl Feeder {
             return;
         }
         self.usual = self.usual.max(self.building.bytes.len() + self.building.bytes.len() / 8);
-        let load = Load::new(std::mem::take(&mut self.building));
-        if self.parcels.try_send(Parcel { load, position: self.read, round: self.round }).is_ok() {
+        let load = Load::new(std::mem::take(&mut self.building), self.read.0);
+        if self.parcels.try_send(Parcel { load, round: self.round }).is_ok() {
             self.queued = self.read;
         }
     }

@@ -61,8 +61,6 @@ pub(super) struct OutputPlan {
 /// A load on its way to an output.
 struct Parcel {
     load: Load,
-    /// The entry that is delivered with the last of its records.
-    position: Position,
     /// How often the feeder had gone back when it made the load.
     round: u64,
 }

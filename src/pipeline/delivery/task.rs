@@ -53,7 +53,7 @@ enum Left {
 /// What waits for the task between two loads.
 enum Turn {
     Parcel(Parcel),
-    Flush,
+    Settled(Result<u64, Failure>),
     Tick,
     Reopen,
     Stop,
@@ -144,18 +144,18 @@ impl Task {
             }
             () = self.stopping.cancelled() => return Left::Stopped,
         }
+        self.go_on(output.resumes_at(), pending);
         if let Some(left) = self.send(output, pending, backoff).await {
             return left;
         }
         let mut tick = interval(self.ticker_interval);
-        let mut flush = interval(output.flush_interval().unwrap_or_default());
         loop {
             let turn = tokio::select! {
                 biased;
                 // Parcels come last: while there are always more, the others have their turn too.
                 () = self.stopping.cancelled() => Turn::Stop,
                 () = self.reopening.notified() => Turn::Reopen,
-                () = due(&mut flush), if pending.held.is_some() => Turn::Flush,
+                settled = output.settled(), if pending.held.is_some() => Turn::Settled(settled),
                 () = due(&mut tick) => Turn::Tick,
                 parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
             };
@@ -170,7 +170,11 @@ impl Task {
                         None => Ok(()),
                     }
                 }
-                Turn::Flush => self.flush(output, pending).await,
+                Turn::Settled(Ok(entry)) => {
+                    self.delivered(entry, pending);
+                    Ok(())
+                }
+                Turn::Settled(Err(failure)) => Err(failure),
                 Turn::Tick => output.tick().await,
                 Turn::Reopen => output.reopen().await,
                 Turn::Stop => return self.finish(output, pending).await,
@@ -196,7 +200,7 @@ impl Task {
         Left::Stopped
     }
 
-    /// Has the feeder go back, when loads were taken that will now not become certain.
+    /// Has the feeder go back to what is delivered, when loads were taken that will now not become certain.
     fn go_back(&self, pending: &mut Pending) {
         if pending.held.take().is_some() {
             pending.current = None;
@@ -227,7 +231,7 @@ impl Task {
                     self.succeeded(backoff);
                     self.counters.sent.add(unsent);
                     self.counters.bytes.add(bytes);
-                    pending.held = Some(parcel.position.0);
+                    pending.held = Some(load.entry);
                     pending.current = None;
                     if sent == Sent::Done
                         && let Err(failure) = self.flush(output, pending).await
@@ -255,11 +259,30 @@ impl Task {
 
     async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {
         output.flush().await?;
-        if let Some(position) = pending.held.take() {
-            self.shared.delivered.store(position, Ordering::Release);
-            self.feeder.unpark();
+        if let Some(entry) = pending.held {
+            self.delivered(entry, pending);
         }
         Ok(())
+    }
+
+    /// Notes that everything up to `entry` is where it belongs.
+    fn delivered(&self, entry: u64, pending: &mut Pending) {
+        if pending.held.is_some_and(|held| held <= entry) {
+            pending.held = None;
+        }
+        self.shared.delivered.fetch_max(entry, Ordering::AcqRel);
+        self.feeder.unpark();
+    }
+
+    /// Has the feeder go on behind what the output itself knows to be delivered, where the cursor
+    /// had not got so far before the engine was killed.
+    fn go_on(&self, resumes_at: Option<u64>, pending: &mut Pending) {
+        let delivered = self.shared.delivered.load(Ordering::Acquire);
+        if let Some(entry) = resumes_at.filter(|entry| *entry > delivered) {
+            self.shared.delivered.store(entry, Ordering::Release);
+            pending.held = Some(entry);
+            self.go_back(pending);
+        }
     }
 
     fn succeeded(&self, backoff: &mut Backoff) {
