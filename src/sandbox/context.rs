@@ -46,9 +46,12 @@ pub(super) struct Context {
     pub(super) scratch: Vec<u8>,
     pub(super) values: ArrayBuilder,
     pub(super) uuids: Uuids,
-    /// Makes every host function panic.
+    /// The host functions called, by their addresses.
     #[cfg(test)]
-    pub(super) panics: bool,
+    pub(super) called: std::collections::BTreeSet<usize>,
+    /// Makes this one panic.
+    #[cfg(test)]
+    pub(super) panics_at: Option<usize>,
     parked: Option<Box<dyn Object>>,
     complaint: String,
     traceback: String,
@@ -135,7 +138,9 @@ impl Context {
             values: ArrayBuilder::default(),
             uuids: Uuids::default(),
             #[cfg(test)]
-            panics: false,
+            called: std::collections::BTreeSet::new(),
+            #[cfg(test)]
+            panics_at: None,
             parked: None,
             complaint: String::new(),
             traceback: String::new(),

@@ -10,6 +10,7 @@
 //! time; `raw`, the Lua C API behind a safe face.
 
 mod api;
+mod arguments;
 mod context;
 mod encode;
 mod failure;

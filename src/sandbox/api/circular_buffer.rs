@@ -11,17 +11,30 @@ use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Library;
 use crate::sandbox::raw::Named;
 use crate::sandbox::raw::Object;
+use crate::sandbox::raw::ObjectKind;
 
 /// Tells circular buffers from other native objects.
-pub(in crate::sandbox) const TAG: u8 = 1;
+const TAG: u8 = 1;
 
 /// The library.
-pub(super) const FUNCTIONS: &[Named] = &[(c"new", new)];
+pub(super) const LIBRARY: Library = Library {
+    name: c"circular_buffer",
+    functions: &[(c"new", new)],
+    parts: &[],
+    kinds: &[ObjectKind {
+        tag: TAG,
+        name: c"circular_buffer",
+        methods: METHODS,
+        metamethods: &[],
+        load: |state| Some(Box::new(CircularBuffer::load(state).ok()?)),
+    }],
+};
 
 /// What a buffer can do.
-pub(super) const METHODS: &[Named] = &[
+const METHODS: &[Named] = &[
     (c"add", add),
     (c"set", set),
     (c"get", get),

@@ -1,25 +1,37 @@
 //! What scripts can call: one file for each part, with its twin in `lua/types/`.
 
+mod bloom_filter;
 mod circular_buffer;
 pub(super) mod cjson;
 mod config;
+mod cuckoo_filter;
+mod cuckoo_filter_expire;
+mod ddsketch;
 mod decode_message;
+mod hmac;
+mod hyperloglog;
 mod inject;
+mod ip;
 mod math;
 mod msg;
 mod os;
 mod payload;
 mod read_message;
+mod regex;
 pub(super) mod require;
+mod sax;
+mod sha;
 mod string;
+mod structs;
 mod write_message;
+mod xxhash;
 
+use super::raw::Library;
 use super::raw::Named;
-use super::raw::Object;
+use super::raw::ObjectKind;
 use super::raw::Raised;
 use super::raw::State;
 use super::spec::Role;
-use crate::analysis::circular_buffer::CircularBuffer;
 
 /// Makes everything known that a script of this family may call.
 pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
@@ -57,8 +69,7 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     )?;
     state
         .library(Some(c"math"), &[(c"random", math::random), (c"randomseed", math::randomseed)])?;
-    state.object_kind(circular_buffer::TAG, c"circular_buffer", circular_buffer::METHODS)?;
-    state.library(Some(c"circular_buffer"), circular_buffer::FUNCTIONS)?;
+    state.open(&circular_buffer::LIBRARY)?;
     state.library(Some(c"string"), &[(c"split", string::split)])?;
     state.library(Some(c"cjson"), cjson::FUNCTIONS)?;
     state.deep_function(c"cjson", (c"encode", cjson::encode))?;
@@ -66,10 +77,29 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     state.require()
 }
 
-/// Makes a native object of the state it was saved with; `None` when that is damaged.
-pub(super) fn load_object(tag: u8, state: &[u8]) -> Option<Box<dyn Object>> {
-    match tag {
-        circular_buffer::TAG => Some(Box::new(CircularBuffer::load(state).ok()?)),
-        _ => None,
-    }
+/// The libraries that `require` gives.
+const LIBRARIES: &[&Library] = &[
+    &circular_buffer::LIBRARY,
+    &bloom_filter::LIBRARY,
+    &cuckoo_filter::LIBRARY,
+    &cuckoo_filter_expire::LIBRARY,
+    &ddsketch::LIBRARY,
+    &hmac::LIBRARY,
+    &hyperloglog::LIBRARY,
+    &ip::LIBRARY,
+    &regex::LIBRARY,
+    &sax::LIBRARY,
+    &sha::LIBRARY,
+    &structs::LIBRARY,
+    &xxhash::LIBRARY,
+];
+
+/// The library of this name, for a script of this family.
+pub(super) fn native(name: &[u8], _role: Role) -> Option<&'static Library> {
+    LIBRARIES.iter().find(|library| library.name.to_bytes() == name).copied()
+}
+
+/// The kind of native object with this tag.
+pub(super) fn kind_of(tag: u8) -> Option<&'static ObjectKind> {
+    LIBRARIES.iter().flat_map(|library| library.kinds).find(|kind| kind.tag == tag)
 }

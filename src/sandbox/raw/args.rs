@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use mlua::ffi;
 use mlua::ffi::lua_State;
 
+use super::function::Complaint;
 use super::object;
 use super::object::Object;
 use super::selector;
@@ -203,6 +204,22 @@ impl<'a> Args<'a> {
     pub(in crate::sandbox) fn admit(&self, bytes: usize) -> bool {
         // SAFETY: inside a call the state is open.
         unsafe { object::admit(self.state, bytes) }
+    }
+
+    /// Counts anew what the object at `index` takes, which must not be borrowed.
+    pub(in crate::sandbox) fn recount(&self, index: usize) -> Result<(), Complaint> {
+        // SAFETY: inside a call; the slot keeps the object alive while it lasts.
+        let has_room = unsafe { object::recount(self.state, self.slot(index)) };
+        if has_room { Ok(()) } else { Err("not enough memory".into()) }
+    }
+
+    /// Fails when the call has met its limit; for work that takes long, between its steps.
+    pub(in crate::sandbox) fn go_on(&self) -> Result<(), Complaint> {
+        // SAFETY: inside a call the state is open.
+        if unsafe { object::is_over(self.state) } {
+            return Err("cpu_limit exceeded".into());
+        }
+        Ok(())
     }
 
     /// The native object at `index`, if it is a `T` and not in use.

@@ -15,6 +15,7 @@ use mlua::ffi::lua_State;
 
 use super::args::Args;
 use super::object;
+use super::object::Object;
 use super::tape;
 use crate::sandbox::context::Context;
 
@@ -65,6 +66,29 @@ pub(in crate::sandbox) type HostFunction =
 /// A host function with its name in Lua.
 pub(in crate::sandbox) type Named = (&'static CStr, HostFunction);
 
+/// A kind of native object.
+#[derive(Debug)]
+pub(in crate::sandbox) struct ObjectKind {
+    /// Its own number, by which snapshots know it too.
+    pub(in crate::sandbox) tag: u8,
+    pub(in crate::sandbox) name: &'static CStr,
+    pub(in crate::sandbox) methods: &'static [Named],
+    /// What Lua's operators and `tostring` call.
+    pub(in crate::sandbox) metamethods: &'static [Named],
+    /// Makes one of the state it was saved with; `None` when that is damaged.
+    pub(in crate::sandbox) load: fn(&[u8]) -> Option<Box<dyn Object>>,
+}
+
+/// A library that a script gets by `require`.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Library {
+    pub(in crate::sandbox) name: &'static CStr,
+    pub(in crate::sandbox) functions: &'static [Named],
+    /// Tables of functions in it, by their names.
+    pub(in crate::sandbox) parts: &'static [(&'static CStr, &'static [Named])],
+    pub(in crate::sandbox) kinds: &'static [ObjectKind],
+}
+
 /// Free slots a host function finds above its arguments.
 const ROOM: c_int = ffi::LUA_MINSTACK - 2;
 
@@ -76,6 +100,8 @@ const DEEP_ROOM: c_int = 260;
 /// # Safety
 /// `context` must outlive the state, in which an error may be raised.
 pub(super) unsafe fn push(state: *mut lua_State, context: *mut Context, (name, function): Named) {
+    #[cfg(test)]
+    note_given((name, function));
     // SAFETY: a function pointer fits a pointer; `enter` turns it back.
     unsafe {
         ffi::lua_pushlightuserdata(state, context.cast());
@@ -93,6 +119,8 @@ pub(super) unsafe fn push_deep(
     context: *mut Context,
     (name, function): Named,
 ) {
+    #[cfg(test)]
+    note_given((name, function));
     // SAFETY: as in `push`.
     unsafe {
         ffi::lua_pushlightuserdata(state, context.cast());
@@ -114,6 +142,23 @@ unsafe extern "C-unwind" fn enter_deep(state: *mut lua_State) -> c_int {
     }
 }
 
+/// The host functions that scripts were given in the tests, by their addresses.
+#[cfg(test)]
+pub(in crate::sandbox) static GIVEN: std::sync::Mutex<std::collections::BTreeMap<usize, String>> =
+    std::sync::Mutex::new(std::collections::BTreeMap::new());
+
+#[cfg(test)]
+fn note_given((name, function): Named) {
+    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    given.insert(function as usize, name.to_string_lossy().into_owned());
+}
+
+#[cfg(test)]
+fn note_call(context: &mut Context, function: HostFunction) {
+    context.called.insert(function as usize);
+    assert!(context.panics_at != Some(function as usize), "a test asks for it");
+}
+
 /// What is left to do when the Rust part is over.
 enum Rest<'a> {
     Push(Answer<'a>),
@@ -133,7 +178,7 @@ unsafe fn answer(state: *mut lua_State, room: c_int) -> c_int {
         let args = Args::new(state, room);
         let rest = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            assert!(!(*context).panics, "a test asks for it");
+            note_call(&mut *context, function);
             match function(&mut *context, args) {
                 Ok(answer) => Rest::Push(answer),
                 Err(complaint) => {

@@ -69,7 +69,8 @@ pub(in crate::sandbox) struct Gate {
 }
 
 impl Gate {
-    fn check(&mut self) -> Option<Which> {
+    /// The limit that the running call has met, if it has.
+    pub(super) fn check(&mut self) -> Option<Which> {
         if self.tripped.is_some() {
             return self.tripped;
         }

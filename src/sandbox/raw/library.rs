@@ -8,7 +8,9 @@ use mlua::ffi::lua_State;
 
 use super::find;
 use super::function;
+use super::function::Library;
 use super::function::Named;
+use super::function::ObjectKind;
 use super::object;
 use super::package;
 use super::require;
@@ -16,6 +18,7 @@ use super::state::Raised;
 use super::state::State;
 use super::text;
 use super::traceback;
+use crate::sandbox::context::Context;
 
 /// The tags of `msg` and `msg.Fields`.
 const MESSAGE_TAG: c_int = object::TAGS + 1;
@@ -95,27 +98,14 @@ impl State {
         })
     }
 
-    /// Makes a kind of native object known, with its methods.
-    pub(in crate::sandbox) fn object_kind(
-        &mut self,
-        tag: u8,
-        type_name: &'static CStr,
-        methods: &[Named],
-    ) -> Result<(), Raised> {
+    /// Makes a library known that scripts may use without `require`.
+    pub(in crate::sandbox) fn open(&mut self, library: &'static Library) -> Result<(), Raised> {
         let context = self.context_pointer();
         self.protected(|lua| {
             // SAFETY: runs protected, in an open state; the context outlives it.
             unsafe {
-                ffi::lua_createtable(lua, 0, 3);
-                ffi::lua_createtable(lua, 0, c_int::try_from(methods.len()).unwrap_or(0));
-                for named in methods {
-                    function::push(lua, context, *named);
-                    ffi::lua_setfield(lua, -2, named.0.as_ptr());
-                }
-                ffi::lua_setreadonly(lua, -1, 1);
-                ffi::lua_setfield(lua, -2, c"__index".as_ptr());
-                name_type(lua, type_name);
-                object::prepare(lua, tag);
+                push_library(lua, context, library);
+                ffi::lua_setfield(lua, ffi::LUA_GLOBALSINDEX, library.name.as_ptr());
             }
         })
     }
@@ -197,6 +187,69 @@ impl State {
             debug_assert_eq!(ffi::lua_gettop(self.lua), slots, "the stack was empty");
         }
         Ok(())
+    }
+}
+
+/// Makes a kind of native object known, unless it is already.
+///
+/// # Safety
+/// Must run where an error may be raised; `context` must outlive the state.
+pub(super) unsafe fn prepare_kind(
+    lua: *mut lua_State,
+    context: *mut Context,
+    kind: &'static ObjectKind,
+) {
+    // SAFETY: the caller's promise; the tag is prepared in one step that cannot fail.
+    unsafe {
+        if ffi::lua_getuserdatadtor(lua, c_int::from(kind.tag)).is_some() {
+            return;
+        }
+        ffi::lua_createtable(lua, 0, 4);
+        push_functions(lua, context, kind.methods);
+        ffi::lua_setreadonly(lua, -1, 1);
+        ffi::lua_setfield(lua, -2, c"__index".as_ptr());
+        for named in kind.metamethods {
+            function::push(lua, context, *named);
+            ffi::lua_setfield(lua, -2, named.0.as_ptr());
+        }
+        name_type(lua, kind.name);
+        object::prepare(lua, kind.tag);
+    }
+}
+
+/// Pushes a library as a table, with its kinds of objects made known.
+///
+/// # Safety
+/// As for [`prepare_kind`].
+pub(super) unsafe fn push_library(
+    lua: *mut lua_State,
+    context: *mut Context,
+    library: &'static Library,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for kind in library.kinds {
+            prepare_kind(lua, context, kind);
+        }
+        push_functions(lua, context, library.functions);
+        for (name, functions) in library.parts {
+            push_functions(lua, context, functions);
+            ffi::lua_setreadonly(lua, -1, 1);
+            ffi::lua_setfield(lua, -2, name.as_ptr());
+        }
+        ffi::lua_setreadonly(lua, -1, 1);
+    }
+}
+
+/// Pushes a table of functions.
+unsafe fn push_functions(lua: *mut lua_State, context: *mut Context, functions: &[Named]) {
+    // SAFETY: as for `prepare_kind`.
+    unsafe {
+        ffi::lua_createtable(lua, 0, c_int::try_from(functions.len()).unwrap_or(0));
+        for named in functions {
+            function::push(lua, context, *named);
+            ffi::lua_setfield(lua, -2, named.0.as_ptr());
+        }
     }
 }
 

@@ -38,7 +38,11 @@ pub(super) use args::Value;
 pub(super) use compile::compile;
 pub(super) use function::Answer;
 pub(super) use function::Complaint;
+#[cfg(test)]
+pub(super) use function::GIVEN;
+pub(super) use function::Library;
 pub(super) use function::Named;
+pub(super) use function::ObjectKind;
 pub(super) use interrupt::Interrupt;
 pub(super) use loan::Loan;
 pub(super) use loan::Loans;

@@ -4,6 +4,7 @@
 //! counted against the memory of the state; it is given back when Lua collects it.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::ffi::c_void;
@@ -19,7 +20,8 @@ pub(in crate::sandbox) trait Object: Any + std::fmt::Debug {
     /// Which kind it is; 1 to 100, its own for each kind.
     fn tag(&self) -> u8;
 
-    /// Bytes it takes beside the userdata itself; does not change while it lives.
+    /// Bytes it takes beside the userdata itself; a host function after which it is another number
+    /// says so, by [`Args::recount`](super::args::Args::recount).
     fn footprint(&self) -> usize;
 
     /// The text `add_to_payload` and `inject_payload` write for it; false when it has none.
@@ -38,7 +40,7 @@ pub(in crate::sandbox) trait Object: Any + std::fmt::Debug {
 /// What is in the memory of the userdata.
 struct Held {
     cell: RefCell<Box<dyn Object>>,
-    bytes: usize,
+    bytes: Cell<usize>,
 }
 
 /// The tags of native objects end below this one.
@@ -96,8 +98,41 @@ pub(super) unsafe fn push(state: *mut lua_State, parked: *mut Option<Box<dyn Obj
         let place = place.cast::<Held>();
         let Some(object) = (*parked).take() else { return };
         (*memory).take_native(bytes);
-        place.write(Held { cell: RefCell::new(object), bytes });
+        place.write(Held { cell: RefCell::new(object), bytes: Cell::new(bytes) });
     }
+}
+
+/// Counts anew what the object at `slot` takes; false when there is no room for it any more.
+///
+/// # Safety
+/// The slot must keep its value, and nothing else may use the object.
+pub(super) unsafe fn recount(state: *mut lua_State, slot: c_int) -> bool {
+    // SAFETY: as in `at`; the memory outlives the state.
+    unsafe {
+        let tag = ffi::lua_userdatatag(state, slot);
+        if !(1..=TAGS).contains(&tag) {
+            return true;
+        }
+        let held = ffi::lua_touserdatatagged(state, slot, tag).cast::<Held>();
+        let Some(held) = held.as_ref() else { return true };
+        let Ok(object) = held.cell.try_borrow() else { return true };
+        let (before, now) = (held.bytes.get(), object.footprint());
+        let memory = memory_of(state);
+        let has_room = now <= before || (*memory).has_room(now - before);
+        (*memory).give_native(before);
+        (*memory).take_native(now);
+        held.bytes.set(now);
+        has_room
+    }
+}
+
+/// Tells whether the running call has met a limit.
+///
+/// # Safety
+/// The state must be open.
+pub(super) unsafe fn is_over(state: *mut lua_State) -> bool {
+    // SAFETY: every state has its gate there while it is open, used by its thread alone.
+    unsafe { (*(*ffi::lua_callbacks(state)).userdata.cast::<Gate>()).check().is_some() }
 }
 
 /// Prepares `tag`: its metatable is on top of the stack and is popped.
@@ -117,7 +152,7 @@ unsafe extern "C" fn drop_held(state: *mut lua_State, place: *mut c_void) {
     // memory outlives the state.
     unsafe {
         let held = place.cast::<Held>().read();
-        (*memory_of(state)).give_native(held.bytes);
+        (*memory_of(state)).give_native(held.bytes.get());
         // A panic may not leave a destructor that Lua calls.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(held)));
     }

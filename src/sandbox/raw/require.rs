@@ -11,6 +11,8 @@ use mlua::ffi;
 use mlua::ffi::lua_State;
 
 use super::function;
+use super::library;
+use crate::sandbox::api;
 use crate::sandbox::api::require::find;
 use crate::sandbox::context::Context;
 
@@ -70,6 +72,16 @@ unsafe extern "C-unwind" fn require(lua: *mut lua_State) -> c_int {
             _ => return 1,
         }
         let name = std::slice::from_raw_parts(start.cast::<u8>(), length);
+        if let Some(native) = api::native(name, (*context).setting.role) {
+            library::push_library(lua, context, native);
+            ffi::lua_pushvalue(lua, 1);
+            ffi::lua_pushvalue(lua, -2);
+            ffi::lua_settable(lua, ffi::LUA_GLOBALSINDEX);
+            ffi::lua_pushvalue(lua, 1);
+            ffi::lua_pushvalue(lua, -2);
+            ffi::lua_rawset(lua, 2);
+            return 1;
+        }
         let found = catch_unwind(AssertUnwindSafe(|| match find(&mut *context, name) {
             Ok(()) => true,
             Err(complaint) => {

@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use mlua::ffi;
 use mlua::ffi::lua_State;
 
+use super::library;
 use super::object;
 use super::require;
 use super::save;
@@ -340,13 +341,19 @@ impl<'a> Filling<'a> {
             {
                 let result = held.restore(state);
                 drop(held);
+                object::recount(lua, current);
                 if let Err(why) = result {
                     self.note(path, &why);
                 }
                 ffi::lua_pushvalue(lua, current);
                 return true;
             }
-            if let Some(object) = api::load_object(tag, state) {
+            let kind = api::kind_of(tag);
+            if let Some(kind) = kind
+                && let Some(object) = (kind.load)(state)
+                && object.tag() == tag
+            {
+                library::prepare_kind(lua, self.context, kind);
                 *(*self.context).parked() = Some(object);
                 object::push(lua, (*self.context).parked());
             } else {

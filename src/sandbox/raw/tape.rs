@@ -86,6 +86,12 @@ impl Tape {
         self.items.push(Item::Index(u32::try_from(index).unwrap_or(u32::MAX)));
     }
 
+    /// Takes away the value written last, which is no table.
+    pub(in crate::sandbox) fn drop_last(&mut self) {
+        self.items.pop();
+        self.height -= 1;
+    }
+
     /// How many bytes the tape takes.
     pub(in crate::sandbox) fn footprint(&self) -> usize {
         self.items.len() * size_of::<Item>() + self.texts.len()

@@ -262,6 +262,98 @@ const SCRIPTS: &[(&str, End, &str)] = &[
     ),
     ("error_huge", Error, "error(string.rep('x', 1e6))"),
     ("return_huge", Error, "return -1, string.rep('x', 1e6)"),
+    ("module_name", Error, "module(string.rep('a.', 1e6))"),
+    ("module_of_library", Error, "module('string') return 0"),
+    ("module_option_loop", Cpu, "module('x', function() while true do end end)"),
+    ("loaded_table", Well, "package.loaded.string = nil package.loaded.x = 1 return 0"),
+    ("bloom_filter_huge", Memory, "require('bloom_filter').new(4e9, 1e-9)"),
+    (
+        "bloom_filter_flood",
+        Memory,
+        "local t, b = {}, require('bloom_filter') while true do t[#t + 1] = b.new(1e4, 0.01) end",
+    ),
+    (
+        "bloom_filter_state",
+        Error,
+        "require('bloom_filter').new(9, 0.1):fromstring(string.rep('\\1', 1e6))",
+    ),
+    ("cuckoo_filter_huge", Memory, "require('cuckoo_filter').new(4e9)"),
+    (
+        "cuckoo_filter_full",
+        Cpu,
+        "local c = require('cuckoo_filter').new(4) local i = 0 while true do i += 1 c:add(i) end",
+    ),
+    (
+        "cuckoo_filter_step",
+        Cpu,
+        "local c = require('cuckoo_filter_expire').new(1e6, 1) local i = 0 while true do i += 1 c:add('a', i * 6e10) end",
+    ),
+    (
+        "hyperloglog_count",
+        Cpu,
+        "local h = require('hyperloglog').new() while true do h:count() end",
+    ),
+    (
+        "ddsketch_spread",
+        Cpu,
+        "local d = require('ddsketch').new(0.0001) local v = 1 while true do v = v * 1.01 % 1e300 d:add(v) d:add(-1 / v) end",
+    ),
+    (
+        "ip_set_growth",
+        Limit,
+        "local s = require('ip').set() local i = 0 while true do i += 1 s:add(i % 200 .. '.' .. i // 200 % 200 .. '.' .. i // 40000 .. '.1', string.rep('x', 4000)) end",
+    ),
+    ("sax_huge", Error, "require('sax').window.new(1e9, 2, 2)"),
+    (
+        "sax_words",
+        Limit,
+        "local w = require('sax').window.new(2^19, 2, 2) local t = {} while true do t[#t + 1] = w:get_word() end",
+    ),
+    ("struct_sizes", Error, "require('struct').pack('c99999999', 'x')"),
+    (
+        "struct_bomb",
+        Error,
+        "require('struct').unpack(string.rep('b', 10000), string.rep('x', 10000))",
+    ),
+    (
+        "struct_loop",
+        Cpu,
+        "local s = require('struct') while true do pcall(s.unpack, string.rep('c0', 1000), 'x') end",
+    ),
+    (
+        "xxhash_long",
+        Cpu,
+        "local x, s = require('xxhash'), string.rep('x', 3e6) while true do x.h64(s) end",
+    ),
+    (
+        "sha_long",
+        Cpu,
+        "local x, s = require('sha'), string.rep('x', 3e6) while true do x.sha512(s) end",
+    ),
+    ("hmac_key", Error, "require('hmac').md5(string.rep('x', 1e6), '')"),
+    ("regex_size", Error, "require('regex').new('([a-z]{1000}){1000}')"),
+    ("regex_nest", Error, "require('regex').new(string.rep('(', 1e4))"),
+    (
+        "regex_compile_loop",
+        Limit,
+        "while true do pcall(require('regex').new, string.rep('[a-z]', 500)) end",
+    ),
+    (
+        "regex_slow",
+        Cpu,
+        "local r, s = require('regex').new('(a|b)*c|(a|ab)*d'), string.rep('ab', 5e4) while true do pcall(r.find, r, s) end",
+    ),
+    (
+        "regex_square",
+        Cpu,
+        "local r, s = require('regex').new('a.*z|a'), string.rep('a', 1e5) while true do pcall(r.all, r, s) end",
+    ),
+    ("regex_long", Error, "require('regex').new('[a-z]{100}'):test(string.rep('a', 3e6))"),
+    (
+        "regex_growth",
+        Limit,
+        "local r, s = require('regex').new(''), string.rep('a', 1e5) while true do r:gsub(s, string.rep('x', 1e5)) end",
+    ),
     ("global_shadow", Cpu, "pcall = nil type = nil error = nil while true do end"),
 ];
 

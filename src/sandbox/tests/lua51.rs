@@ -11,7 +11,7 @@ fn holds(body: &str) {
 #[test]
 fn old_functions_are_there() {
     holds(
-        r##"
+        "
         assert(table.getn({1, 2, 3}) == 3 and table.maxn({[7] = 1}) == 7)
         assert(math.pow(2, 10) == 1024 and math.mod(7, 3) == 1 and math.fmod(-7, 3) == -1)
         assert(unpack({1, 2})== 1 and select('#', unpack({1, nil, 3}, 1, 3)) == 3)
@@ -32,14 +32,14 @@ fn old_functions_are_there() {
         assert(tonumber('0x1f') == 31 and tonumber('z', 36) == 35 and tonumber(' 7 ') == 7)
         assert(math.huge > 1 and math.log10(1000) == 3 and math.ldexp(1, 4) == 16)
         assert(type(os.time) == 'function' and os.difftime(5, 3) == 2)
-        "##,
+        ",
     );
 }
 
 #[test]
 fn what_was_taken_away_is_not_there() {
     holds(
-        r##"
+        "
         for _, name in ipairs({'collectgarbage', 'dofile', 'load', 'loadfile', 'loadstring', 'newproxy',
           'gcinfo', 'io'}) do
           assert(_G[name] == nil, name)
@@ -49,14 +49,14 @@ fn what_was_taken_away_is_not_there() {
         end
         assert(string.dump == nil and package.path == nil and package.loadlib == nil)
         assert(not pcall(require, 'io') and not pcall(require, 'debug'))
-        "##,
+        ",
     );
 }
 
 #[test]
 fn numbers_are_written_as_in_lua() {
     holds(
-        r##"
+        r#"
         assert(tostring(3) == '3' and tostring(6 / 2) == '3' and 2 ^ 31 .. '' == '2147483648')
         assert(tostring(0/0) == 'nan' and tostring(1/0) == 'inf' and tostring(-1/0) == '-inf')
         assert(tostring(-0.5) == '-0.5' and tostring(1e100) == '1e+100', tostring(1e100))
@@ -67,7 +67,7 @@ fn numbers_are_written_as_in_lua() {
         assert(string.format('%s', 1.5) == '1.5' and string.format('%d', '10') == '10')
         assert(not pcall(string.format, '%d', 'x') and not pcall(string.format, '%d'))
         assert('10' + 5 == 15 and 10 .. 20 == '1020' and -2 ^ 2 == -4 and 7 % -3 == -2)
-        "##,
+        "#,
     );
 }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod hostile;
 mod lua51;
+mod modules;
 
 use std::fmt::Write;
 

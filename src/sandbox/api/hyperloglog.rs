@@ -1,0 +1,119 @@
+//! `hyperloglog`: how many different keys there were, about.
+
+use std::any::Any;
+
+use crate::analysis::hyperloglog::HyperLogLog;
+use crate::sandbox::arguments::Call;
+use crate::sandbox::context::Context;
+use crate::sandbox::raw::Answer;
+use crate::sandbox::raw::Args;
+use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Library;
+use crate::sandbox::raw::Named;
+use crate::sandbox::raw::Object;
+use crate::sandbox::raw::ObjectKind;
+
+/// The library.
+pub(super) const LIBRARY: Library = Library {
+    name: c"hyperloglog",
+    functions: &[(c"new", new)],
+    parts: &[],
+    kinds: &[ObjectKind {
+        tag: TAG,
+        name: c"hyperloglog",
+        methods: METHODS,
+        metamethods: &[],
+        load: |state| Some(Box::new(HyperLogLog::load(state)?)),
+    }],
+};
+
+const TAG: u8 = 13;
+
+const METHODS: &[Named] = &[
+    (c"add", add),
+    (c"count", count),
+    (c"merge", merge),
+    (c"clear", clear),
+    (c"fromstring", fromstring),
+    (c"state", state),
+];
+
+impl Object for HyperLogLog {
+    fn tag(&self) -> u8 {
+        TAG
+    }
+
+    fn footprint(&self) -> usize {
+        HyperLogLog::FOOTPRINT
+    }
+
+    fn print(&mut self, _: &mut Vec<u8>) -> bool {
+        false
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        HyperLogLog::save(self, out);
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        HyperLogLog::restore(self, state).map_err(|why| why.to_string())
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// `hyperloglog.new()`.
+fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Call::function("new", args).admit(Some(HyperLogLog::FOOTPRINT))?;
+    cx.park(Box::new(HyperLogLog::default()));
+    Ok(Answer::Parked)
+}
+
+/// `hll:add(key)` → whether the estimate changed.
+fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::method("add", args);
+    let key = call.key(1, "key")?;
+    Ok(Answer::Bool(call.this::<HyperLogLog>()?.add(key.bytes())))
+}
+
+/// `hll:count()` → how many different keys there were, within about 0.81 %.
+fn count<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Number(Call::method("count", args).this::<HyperLogLog>()?.count()))
+}
+
+/// `hll:merge(other)` takes in what another has counted.
+fn merge<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::method("merge", args);
+    let mut this = call.this::<HyperLogLog>()?;
+    let other = call.object::<HyperLogLog>(1, "other", "another hyperloglog")?;
+    this.merge(&other);
+    Ok(Answer::Nothing)
+}
+
+/// `hll:clear()` takes all keys out.
+fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Call::method("clear", args).this::<HyperLogLog>()?.clear();
+    Ok(Answer::Nothing)
+}
+
+/// `hll:fromstring(state)` takes over what a snapshot of another has.
+fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::method("fromstring", args);
+    let state = call.text(1, "state")?;
+    let result = HyperLogLog::restore(&mut *call.this::<HyperLogLog>()?, state);
+    result.map_err(|why| call.refused(1, "state", why))?;
+    Ok(Answer::Nothing)
+}
+
+/// `hll:state()` → its state, for `fromstring`.
+fn state<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let this = Call::method("state", args).this::<HyperLogLog>()?;
+    if !args.admit(HyperLogLog::FOOTPRINT) {
+        return Err("not enough memory".into());
+    }
+    cx.scratch.clear();
+    HyperLogLog::save(&this, &mut cx.scratch);
+    Ok(Answer::Text(&cx.scratch))
+}

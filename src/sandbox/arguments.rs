@@ -1,0 +1,171 @@
+//! The arguments of a host function, demanded: what is wrong is an error that says which argument,
+//! what it is called and what it should have been.
+
+use std::cell::RefMut;
+use std::ops::RangeInclusive;
+
+use super::raw::Args;
+use super::raw::Complaint;
+use super::raw::Object;
+use super::raw::Value;
+
+/// The arguments of one call of a function or method.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) args: Args<'a>,
+    name: &'static str,
+    /// Whether the first argument is the object that the method belongs to.
+    is_method: bool,
+}
+
+/// A string, or the bytes of a number.
+pub(super) enum Key<'a> {
+    Text(&'a [u8]),
+    Number([u8; 8]),
+}
+
+impl Key<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Key::Text(text) => text,
+            Key::Number(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn function(name: &'static str, args: Args<'a>) -> Call<'a> {
+        Call { args, name, is_method: false }
+    }
+
+    pub(super) fn method(name: &'static str, args: Args<'a>) -> Call<'a> {
+        Call { args, name, is_method: true }
+    }
+
+    /// Where argument `number` lies; of a method the object does not count.
+    pub(super) fn slot(&self, number: usize) -> usize {
+        number + usize::from(self.is_method)
+    }
+
+    /// How many arguments there are.
+    pub(super) fn len(&self) -> usize {
+        self.args.len().saturating_sub(usize::from(self.is_method))
+    }
+
+    pub(super) fn is_absent(&self, number: usize) -> bool {
+        self.args.is_absent(self.slot(number))
+    }
+
+    pub(super) fn value(&self, number: usize) -> Value<'a> {
+        self.args.value(self.slot(number))
+    }
+
+    /// The complaint about argument `number`, called `what`.
+    pub(super) fn wrong(&self, number: usize, what: &str, expected: &str) -> Complaint {
+        let got = self.args.kind(self.slot(number)).name();
+        format!(
+            "bad argument #{number} to '{}' ({what}: {expected} expected, got {got})",
+            self.name
+        )
+        .into()
+    }
+
+    /// The complaint about the value of argument `number`.
+    pub(super) fn refused(
+        &self,
+        number: usize,
+        what: &str,
+        why: impl std::fmt::Display,
+    ) -> Complaint {
+        format!("bad argument #{number} to '{}' ({what}: {why})", self.name).into()
+    }
+
+    pub(super) fn text(&self, number: usize, what: &str) -> Result<&'a [u8], Complaint> {
+        self.args.text(self.slot(number)).ok_or_else(|| self.wrong(number, what, "string"))
+    }
+
+    pub(super) fn number(&self, number: usize, what: &str) -> Result<f64, Complaint> {
+        self.args.number(self.slot(number)).ok_or_else(|| self.wrong(number, what, "number"))
+    }
+
+    /// A whole number within a range.
+    #[allow(clippy::cast_possible_truncation, reason = "the number was found to be whole")]
+    pub(super) fn whole(
+        &self,
+        number: usize,
+        what: &str,
+        range: RangeInclusive<i64>,
+    ) -> Result<i64, Complaint> {
+        let expected = || {
+            let (first, last) = (range.start(), range.end());
+            if (*first, *last) == (i64::MIN, i64::MAX) {
+                "whole number".to_owned()
+            } else {
+                format!("whole number from {first} to {last}")
+            }
+        };
+        match self.args.number(self.slot(number)) {
+            Some(value) if value.fract() == 0.0 && range.contains(&(value as i64)) => {
+                Ok(value as i64)
+            }
+            Some(value) => {
+                Err(self.refused(number, what, format!("{} expected, got {value}", expected())))
+            }
+            None => Err(self.wrong(number, what, &expected())),
+        }
+    }
+
+    pub(super) fn optional_whole(
+        &self,
+        number: usize,
+        what: &str,
+        range: RangeInclusive<i64>,
+        default: i64,
+    ) -> Result<i64, Complaint> {
+        if self.is_absent(number) { Ok(default) } else { self.whole(number, what, range) }
+    }
+
+    /// A time in nanoseconds.
+    #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
+    pub(super) fn time(&self, number: usize) -> Result<i64, Complaint> {
+        match self.args.number(self.slot(number)) {
+            Some(ns) if !ns.is_nan() => Ok(ns as i64),
+            _ => Err(self.wrong(number, "ns", "time in nanoseconds")),
+        }
+    }
+
+    /// A string or a number; strings of digits are not numbers here.
+    pub(super) fn key(&self, number: usize, what: &str) -> Result<Key<'a>, Complaint> {
+        match self.value(number) {
+            Value::Text(text) => Ok(Key::Text(text)),
+            Value::Number(value) => Ok(Key::Number((value + 0.0).to_le_bytes())),
+            Value::Integer(value) => Ok(Key::Number((value as f64).to_le_bytes())),
+            _ => Err(self.wrong(number, what, "string or number")),
+        }
+    }
+
+    /// The object a method belongs to.
+    pub(super) fn this<T: Object>(&self) -> Result<RefMut<'a, T>, Complaint> {
+        let found = self.args.object::<T>(1);
+        found.ok_or_else(|| format!("'{}' is called with ':' on its object", self.name).into())
+    }
+
+    pub(super) fn object<T: Object>(
+        &self,
+        number: usize,
+        what: &str,
+        expected: &str,
+    ) -> Result<RefMut<'a, T>, Complaint> {
+        let found = self.args.object::<T>(self.slot(number));
+        found.ok_or_else(|| self.wrong(number, what, expected))
+    }
+
+    /// Refuses a new object that has no room in the memory of the script.
+    pub(super) fn admit(&self, bytes: Option<usize>) -> Result<(), Complaint> {
+        if bytes.is_some_and(|bytes| self.args.admit(bytes)) {
+            Ok(())
+        } else {
+            Err("not enough memory".into())
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The modules written in Rust, as scripts use them.
+
+use super::*;
+
+/// Runs a script that fails by `assert`, and again from a snapshot of itself.
+fn holds(script: &str) {
+    let (_, failures) = run(&format!("{script}\nfunction process_message() return 0 end"));
+    assert_eq!(failures, Vec::<String>::new());
+}
+
+/// The error a line of a script ends with.
+fn error(line: &str) -> String {
+    let (_, failures) = run(&format!("function process_message()\n{line}\nreturn 0 end"));
+    failures
+        .first()
+        .map(|text| text.trim_start_matches("test.lua:2: ").to_owned())
+        .unwrap_or_default()
+}
+
+#[test]
+fn sketches_count() {
+    holds(
+        "local bf = require('bloom_filter').new(1000, 0.001)
+         assert(bf:add('a') and not bf:add('a') and bf:add(1) and not bf:query('1'))
+         assert(bf:query(1) and bf:count() == 2)
+         local cf = require('cuckoo_filter').new(1000)
+         assert(cf:add('a') == true and cf:add('a') == false and cf:query('a'))
+         assert(cf:delete('a') and not cf:delete('a') and cf:count() == 0)
+         local ce = require('cuckoo_filter_expire').new(1000, 1)
+         local new, age = ce:add('a', 60e9 * 100)
+         assert(new and age == 0 and ce:current_interval() == 100)
+         new, age = ce:add('a', 60e9 * 110)
+         assert(not new and age == 10 and ce:add('a', 60e9 * 500) == true and ce:count() == 1)
+         local hll = require('hyperloglog').new()
+         for i = 1, 1000 do hll:add(i) end
+         assert(math.abs(hll:count() - 1000) < 20)
+         local dd = require('ddsketch').new(0.02)
+         for i = 1, 100 do dd:add(i) end
+         assert(math.abs(dd:quantile(0.5) - 50) < 2 and dd:avg() == 50.5 and dd:max() == 100)
+         local copy = ddsketch.new(0.02)
+         copy:fromstring(dd:state())
+         copy:merge(dd)
+         assert(copy:count() == 200 and copy:sum() == 10100)",
+    );
+}
+
+#[test]
+fn texts_are_hashed_packed_and_searched() {
+    holds(
+        r"local sha, hmac, xxhash = require 'sha', require 'hmac', require 'xxhash'
+         assert(sha.md5('') == 'd41d8cd98f00b204e9800998ecf8427e')
+         assert(sha.sha1('abc') == 'a9993e364706816aba3e25717850c26c9cd0d89d')
+         assert(#sha.sha256('abc', true) == 32 and #sha.sha512('x') == 128)
+         assert(hmac.md5('key', 'The quick brown fox jumps over the lazy dog')
+           == '80070713463e7749b90c2dc24911e275')
+         assert(xxhash.h32('') == 0x02CC5D05 and xxhash.hex64('') == 'ef46db3751d8e999')
+         assert(xxhash.h32('a', 7) ~= xxhash.h32('a') and xxhash.h64(1) ~= xxhash.h64('1'))
+         local struct = require 'struct'
+         local s = struct.pack('>I2 b c3 s', 258, -1, 'abcd', 'end')
+         assert(s == '\1\2\255abcend\0')
+         local a, b, c, d, at = struct.unpack('>I2 b c3 s', s)
+         assert(a == 258 and b == -1 and c == 'abc' and d == 'end' and at == #s + 1)
+         local text, at = struct.unpack('Bc0', '\3abcdef')
+         assert(text == 'abc' and at == 5)
+         assert(struct.size('!4 b i4') == 8 and struct.unpack('<d', struct.pack('<d', 0.1)) == 0.1)
+         local re = require('regex').new([[(?<key>\w+)=(\d+)?]])
+         assert(re:test('a=1') and not re:test('a'))
+         local k, v = re:match('x a=12')
+         assert(k == 'a' and v == '12' and select(2, re:match('b=')) == nil)
+         local first, last, k = re:find('x a=12')
+         assert(first == 3 and last == 6 and k == 'a' and re:find('a=1', 2) == nil)
+         assert(re:captures('a=1').key == 'a' and re:captures('a=')[2] == nil)
+         local all = re:all('a=1 b=')
+         assert(#all == 2 and all[1][2] == '1' and all[2][2] == false)
+         local text, n = re:gsub('a=1 b=2', '$2=${key}')
+         assert(text == '1=a 2=b' and n == 2)
+         assert(regex.new('x*'):gsub('abc', '-') == '-a-b-c-' and tostring(re):find('key'))
+         assert(#regex.new('[a-z]'):all('a b') == 2 and regex.escape('a.b') == 'a\\.b')",
+    );
+}
+
+#[test]
+fn networks_and_shapes_are_found() {
+    holds(
+        "local ip = require 'ip'
+         local office = ip.set({'10.0.0.0/8', 'fe80::/10'})
+         office:add('10.1.0.0/16', 'lab') office:add('10.1.2.3', 7)
+         assert(office:has('10.9.9.9') and not office:has('11.0.0.1') and not office:has('nonsense'))
+         local value, network = office:find('10.1.9.9')
+         assert(value == 'lab' and network == '10.1.0.0/16' and office:find('10.1.2.3') == 7)
+         assert(office:remove('10.1.0.0/16') and office:find('10.1.9.9') == true)
+         assert(office:count() == 3 and office:find('1.1.1.1') == nil)
+         assert(ip.parse('FE80::0') == 'fe80::' and ip.parse('x') == nil and ip.version('::') == 6)
+         assert(ip.contains('10.0.0.0/8', '10.2.2.2') and not ip.contains('::/0', '10.2.2.2'))
+         local sax = require 'sax'
+         local w = sax.window.new(8, 4, 4)
+         for i = 1, 8 do w:add(i) end
+         local word = w:get_word()
+         assert(tostring(word) == 'ABCD' and tostring(w) == 'ABCD' and word == sax.word.new('ABCD', 4))
+         assert(sax.mindist(word, w) == 0 and sax.mindist(word, sax.word.new('DCBA', 4)) > 1)
+         assert(tostring(sax.word.new({1, 2, 3, 4}, 2, 3)) == 'AC')",
+    );
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (line, expected) in [
+        (
+            "require('bloom_filter').new(1, 0.1)",
+            "bad argument #1 to 'new' (items: whole number from 2 to 4294967295 expected, got 1)",
+        ),
+        (
+            "require('bloom_filter').new(10, 1)",
+            "bad argument #2 to 'new' (probability: between 0 and 1 expected)",
+        ),
+        (
+            "require('cuckoo_filter').new(10):add({})",
+            "bad argument #1 to 'add' (key: string or number expected, got table)",
+        ),
+        ("require('hyperloglog').new().add({}, 1)", "'add' is called with ':' on its object"),
+        (
+            "local h = require('hyperloglog').new() h:merge(h)",
+            "bad argument #1 to 'merge' (other: another hyperloglog expected, got userdata)",
+        ),
+        ("require('regex').new('(')", "bad argument #1 to 'new' (expression: error parsing regex"),
+        (
+            "require('struct').pack('q')",
+            "bad argument #1 to 'pack' (format: invalid format option 'q')",
+        ),
+        (
+            "require('struct').pack('b')",
+            "bad argument #2 to 'pack' (value: number expected, got no value)",
+        ),
+        ("require('struct').unpack('i4', 'abc')", "bad argument #2 to 'unpack' (text: too short)"),
+        (
+            "require('ip').set({'10.0.0.0/8', 'x'})",
+            "bad argument #1 to 'set' (list: item 2 is no address or network)",
+        ),
+        (
+            "require('sax').window.new(9, 4, 4)",
+            "bad argument #2 to 'new' (w: a divisor of 9 expected)",
+        ),
+        (
+            "require('xxhash').h32()",
+            "bad argument #1 to 'h32' (key: string or number expected, got no value)",
+        ),
+    ] {
+        let found = error(line);
+        assert!(found.starts_with(expected), "{line}: {found}");
+    }
+}
+
+#[test]
+fn snapshots_keep_every_object() {
+    let script = "
+        local bf = require('bloom_filter').new(100, 0.01)
+        local cf = require('cuckoo_filter').new(100)
+        local ce = require('cuckoo_filter_expire').new(100, 1)
+        local hll = require('hyperloglog').new()
+        local dd = require('ddsketch').new()
+        local nets = require('ip').set()
+        local window = require('sax').window.new(6, 2, 4)
+        local made = {}
+        local n = 0
+        function process_message(msg)
+          n = n + 1
+          bf:add(n) cf:add(n) ce:add(n, 60e9 * n) hll:add(n) dd:add(n) nets:add('10.0.0.' .. n, n)
+          window:add(n)
+          made[n] = made[n] or require('regex').new('x+')
+          made.word = window:get_word()
+          local sum = 0
+          for _, re in ipairs(made) do if re:test('xx') then sum = sum + 1 end end
+          inject_payload('txt', '', n, bf:count(), cf:count(), ce:count(), hll:count(), dd:count(),
+            nets:count(), sum, ' ', tostring(window), ' ', tostring(made.word), ' ', (nets:find('10.0.0.1')))
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    assert_eq!(injected, ["44444444 #C #C 1", "55555555 #D #D 1", "66666666 AD AD 1"]);
+}
+
+#[test]
+fn growing_objects_are_counted() {
+    let (_, failures) = run("local nets = require('ip').set()
+         function process_message()
+           for i = 1, 1e6 do
+             pcall(nets.add, nets, (i % 250) .. '.' .. (i // 250 % 250) .. '.' .. (i // 62500) .. '.0', 'x')
+           end
+         end");
+    assert!(failures[0].contains("Memory") || failures[0].contains("Cpu"), "{failures:?}");
+    let (_, failures) = run("local t = {}
+         function process_message()
+           for i = 1, 1e6 do t[i] = require('hyperloglog').new() end
+         end");
+    assert!(failures[0].contains("Memory"), "{failures:?}");
+}
