@@ -5,17 +5,17 @@
 //! | `GET /metrics` | all numbers, Prometheus text | both |
 //! | `GET /health` | 200 `ok`, or 503 and what is wrong | both |
 //! | `GET /status` | what is flowing, JSON | both |
-//! | `POST /reload` | reads the configuration again | control socket; admin port with the token |
+//! | `POST /reload` | reads the configuration again | control socket; admin port with token or certificate |
 //!
 //! The control socket is `heka.sock` in `base_dir`, open to its owner alone. The admin port only
-//! reads unless a token is configured and shown as `Authorization: Bearer TOKEN`.
+//! reads, unless a token is configured and shown as `Authorization: Bearer TOKEN`, or every client
+//! has to show a certificate that is checked.
 
 mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -24,13 +24,21 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Registry;
+use crate::net::Address;
+use crate::net::ListenOptions;
+use crate::net::Listener;
+use crate::net::StreamNet;
+use crate::net::Tls;
+use crate::net::tls::ClientAuth;
 use crate::pipeline::Status;
 use crate::stdx::secret::Secret;
 
 /// How many requests may wait for the engine.
 const QUEUE: usize = 16;
-/// How long a request may go on when the engine ends.
-const GRACE: Duration = Duration::from_millis(500);
+/// How many connections each way in has at most; further ones wait.
+const CONNECTIONS: usize = 64;
+/// The permissions of the control socket: for its owner alone.
+const OWNER_ALONE: u32 = 0o600;
 
 /// A request to reload, waiting for its answer.
 pub struct Asked {
@@ -51,6 +59,8 @@ pub struct Settings {
     pub address: Option<SocketAddr>,
     /// What a request over the port has to show that changes something.
     pub token: Option<Secret>,
+    /// How the port speaks TLS; plainly without.
+    pub tls: Option<Tls>,
     /// The folder of the control socket.
     pub folder: PathBuf,
 }
@@ -68,7 +78,6 @@ pub struct Admin {
     shared: Arc<Shared>,
     asked: mpsc::Receiver<Asked>,
     stopping: CancellationToken,
-    socket: PathBuf,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -76,7 +85,8 @@ impl Admin {
     /// Listens on the control socket and, where one is configured, on the admin port.
     ///
     /// # Errors
-    /// When the control socket cannot be made. An admin port that is taken is a warning.
+    /// When the control socket cannot be made, or the settings of TLS do not work. An admin port
+    /// that is taken is a warning.
     pub async fn start(settings: Settings, metrics: Arc<Registry>) -> anyhow::Result<Admin> {
         let (reloads, asked) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
@@ -86,26 +96,21 @@ impl Admin {
             token: settings.token.as_ref().map(|token| token.reveal().to_owned()),
         });
         let stopping = CancellationToken::new();
-        let socket = settings.folder.join("heka.sock");
-        let mut tasks = Vec::new();
-        let control = serve::control(&socket)
-            .with_context(|| format!("cannot open the control socket {}", socket.display()))?;
-        tasks.push(tokio::spawn(serve::on_socket(control, shared.clone(), stopping.clone())));
-        if let Some(address) = settings.address {
-            match tokio::net::TcpListener::bind(address).await {
-                Ok(listener) => {
-                    if let Ok(address) = listener.local_addr() {
-                        tracing::info!(%address, "the admin port is open");
-                    }
-                    let served = serve::on_port(listener, shared.clone(), stopping.clone());
-                    tasks.push(tokio::spawn(served));
-                }
-                Err(error) => {
-                    tracing::warn!(%address, %error, "there is no admin port");
-                }
-            }
+        let control = control(&settings).await?;
+        let port = port(&settings).await?;
+        let serve = |name, listener, is_trusted| {
+            let router = serve::router(shared.clone(), is_trusted);
+            tokio::spawn(serve::serve(name, listener, router, stopping.clone()))
+        };
+        let mut tasks = vec![serve("control socket", control, true)];
+        if let Some(port) = port {
+            let asks_for_certificates = settings
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_auth == ClientAuth::RequireAndVerifyClientCert);
+            tasks.push(serve("admin port", port, asks_for_certificates));
         }
-        Ok(Admin { shared, asked, stopping, socket, tasks })
+        Ok(Admin { shared, asked, stopping, tasks })
     }
 
     /// The next request to reload.
@@ -126,11 +131,48 @@ impl Admin {
         self.stopping.cancel();
         // Requests that wait for the engine are told that it stops.
         drop(self.asked);
-        for mut task in self.tasks {
-            if tokio::time::timeout(GRACE, &mut task).await.is_err() {
-                task.abort();
-            }
+        for task in self.tasks {
+            let _ = task.await;
         }
-        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// Binds the control socket; one left over by an engine that is no more is taken away.
+async fn control(settings: &Settings) -> anyhow::Result<Listener> {
+    let path = settings.folder.join("heka.sock");
+    let failed = || format!("cannot open the control socket {}", path.display());
+    let address = Address::stream(StreamNet::Unix, &path.to_string_lossy()).with_context(failed)?;
+    let options = ListenOptions {
+        keep_alive: None,
+        max_connections: CONNECTIONS,
+        tls: None,
+        mode: Some(OWNER_ALONE),
+    };
+    Listener::bind(&address, options).await.with_context(failed)
+}
+
+/// Binds the admin port, where there is to be one.
+async fn port(settings: &Settings) -> anyhow::Result<Option<Listener>> {
+    let Some(address) = settings.address else { return Ok(None) };
+    let tls = settings.tls.as_ref().map(Tls::server).transpose();
+    let options = ListenOptions {
+        keep_alive: None,
+        max_connections: CONNECTIONS,
+        tls: tls.context("cannot open the admin port")?,
+        mode: None,
+    };
+    let written = Address::stream(StreamNet::Tcp, &address.to_string())?;
+    match Listener::bind(&written, options).await {
+        Ok(listener) => {
+            if let Some(address) = listener.local_address() {
+                tracing::info!(%address, "the admin port is open");
+            }
+            Ok(Some(listener))
+        }
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::warn!(%address, error, "there is no admin port");
+            Ok(None)
+        }
     }
 }

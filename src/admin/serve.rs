@@ -1,6 +1,5 @@
 //! The requests and their answers.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,13 +11,13 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
-use tokio::net::TcpListener;
-use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Asked;
 use super::Shared;
+use crate::net::Listener;
+use crate::net::http;
 
 /// Where a request comes in, and so what it may do.
 #[derive(Clone)]
@@ -27,45 +26,20 @@ struct Door {
     is_trusted: bool,
 }
 
-/// Makes the control socket, open to its owner alone; one left over is taken away.
-pub(super) fn control(path: &Path) -> std::io::Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// Serves the control socket.
-pub(super) async fn on_socket(
-    listener: UnixListener,
-    shared: Arc<Shared>,
+/// Serves one way in until `stopping` says so.
+pub(super) async fn serve(
+    name: &'static str,
+    listener: Listener,
+    router: Router,
     stopping: CancellationToken,
 ) {
-    let served = axum::serve(listener, router(shared, true));
-    log(served.with_graceful_shutdown(stopping.cancelled_owned()).await);
-}
-
-/// Serves the admin port.
-pub(super) async fn on_port(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    stopping: CancellationToken,
-) {
-    let served = axum::serve(listener, router(shared, false));
-    log(served.with_graceful_shutdown(stopping.cancelled_owned()).await);
-}
-
-fn log(served: std::io::Result<()>) {
-    if let Err(error) = served {
-        tracing::error!(%error, "an admin interface has ended");
+    if let Err(error) = http::serve(name, listener, router, stopping).await {
+        tracing::error!(%error, "the {name} has ended");
     }
 }
 
-fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
+/// The requests; those who are trusted need no token.
+pub(super) fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
@@ -94,8 +68,8 @@ async fn status(State(door): State<Door>) -> Response {
 }
 
 async fn reload(State(door): State<Door>, headers: HeaderMap) -> Response {
-    if !door.is_trusted && !shows_token(&headers, door.shared.token.as_deref()) {
-        return (StatusCode::FORBIDDEN, "a token is needed for that\n").into_response();
+    if let Some(refusal) = door.refuses(&headers) {
+        return refusal;
     }
     let (answer, answered) = oneshot::channel();
     if door.shared.reloads.send(Asked { answer }).await.is_err() {
@@ -108,9 +82,25 @@ async fn reload(State(door): State<Door>, headers: HeaderMap) -> Response {
     }
 }
 
-/// Compares in the time of the longer text, whatever is shown.
-fn shows_token(headers: &HeaderMap, token: Option<&str>) -> bool {
-    let Some(token) = token.filter(|token| !token.is_empty()) else { return false };
+impl Door {
+    /// What a request is told that changes something and may not.
+    fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
+        if self.is_trusted {
+            return None;
+        }
+        let token = self.shared.token.as_deref().filter(|token| !token.is_empty());
+        let Some(token) = token else {
+            let text = "this port only reads: no token is configured\n";
+            return Some((StatusCode::FORBIDDEN, text).into_response());
+        };
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"heka\"")];
+        let refusal = (StatusCode::UNAUTHORIZED, challenge, "a token is needed for that\n");
+        (!shows_token(headers, token)).then(|| refusal.into_response())
+    }
+}
+
+/// Compares in the time of the shorter text, whatever is shown.
+fn shows_token(headers: &HeaderMap, token: &str) -> bool {
     let shown = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))

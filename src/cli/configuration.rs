@@ -6,12 +6,15 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::catalog::CATALOG;
 use crate::config::Config;
 use crate::config::Family;
 use crate::config::Problem;
 use crate::config::Surroundings;
 use crate::metrics::Registry;
+use crate::net::Tls;
 use crate::pipeline::Plan;
 
 /// The configuration that is run when none is named.
@@ -74,7 +77,7 @@ pub(super) fn load_or_report(origin: &Origin) -> Option<Config> {
         // Mistakes in the settings of single kinds are told at the same time.
         let mut all = problems;
         if let Some(config) = config {
-            let _ = Plan::new(config, &CATALOG, Arc::default(), &mut all);
+            let _ = plan(config, &Arc::default(), &mut all);
         }
         report(&all);
         return None;
@@ -83,10 +86,29 @@ pub(super) fn load_or_report(origin: &Origin) -> Option<Config> {
     config
 }
 
+/// Makes a plan and finds what is wrong with the settings of every part of the engine.
+pub(super) fn plan(config: Config, metrics: &Arc<Registry>, problems: &mut Vec<Problem>) -> Plan {
+    problems.extend(admin_tls(&config).err().unwrap_or_default());
+    Plan::new(config, &CATALOG, metrics.clone(), problems)
+}
+
+/// How the admin port speaks TLS; plainly where nothing is said.
+pub(super) fn admin_tls(config: &Config) -> Result<Option<Tls>, Vec<Problem>> {
+    let Some(settings) = &config.admin_tls else { return Ok(None) };
+    let tls = settings.read(|table| Tls::deserialize(table))?;
+    match tls.server() {
+        Ok(_) => Ok(Some(tls)),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            Err(vec![Problem::error(error).at(&settings.place())])
+        }
+    }
+}
+
 /// Makes a plan and tells what is wrong with it; none when it cannot be run.
 pub(super) fn plan_or_report(config: Config, metrics: &Arc<Registry>) -> Option<Plan> {
     let mut problems = Vec::new();
-    let plan = Plan::new(config, &CATALOG, metrics.clone(), &mut problems);
+    let plan = plan(config, metrics, &mut problems);
     report(&problems);
     (!Problem::any_error(&problems)).then_some(plan)
 }

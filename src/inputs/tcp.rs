@@ -86,6 +86,7 @@ impl Input for TcpInput {
             keep_alive: self.keep_alive.then_some(self.keep_alive_period),
             max_connections: self.max_connections,
             tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
+            mode: None,
         };
         let listener = Listener::bind(&address, options).await?;
         cx.say_listening(listener.local_address(), &self.address);
@@ -172,7 +173,7 @@ mod tests {
 
     async fn listener(max_connections: usize) -> (Listener, Address) {
         let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
-        let options = ListenOptions { keep_alive: None, max_connections, tls: None };
+        let options = ListenOptions { keep_alive: None, max_connections, tls: None, mode: None };
         let listener = Listener::bind(&address, options).await.unwrap();
         let bound = listener.local_address().unwrap().to_string();
         (listener, Address::stream(StreamNet::Tcp, &bound).unwrap())

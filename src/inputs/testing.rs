@@ -127,6 +127,8 @@ impl Lender for Desk {
         Ok(Box::new(Lines { desk: self.clone(), origin, source, position, carry: Vec::new() }))
     }
 
+    fn count_dropped(&self, _count: u64) {}
+
     fn last_position(&self, source: &Source) -> Option<SourcePosition> {
         self.kept.lock().unwrap().positions.get(source).cloned()
     }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -24,6 +26,9 @@ use crate::plugin::Stopping;
 
 /// How many rounds of datagrams wait between the socket and the engine.
 const AHEAD: usize = 16;
+
+/// The log tells of drops at most so often.
+const TELL: Duration = Duration::from_secs(10);
 
 /// Receives datagrams, each of which is split by itself. Messages without a header of their own have
 /// the name of the section as type and logger.
@@ -72,7 +77,7 @@ async fn receive(receiver: Receiver, set_hostname: bool, cx: InputContext) -> an
     let name = cx.name.to_string();
     let thread = std::thread::Builder::new()
         .name(name)
-        .spawn(move || listen(receiver, &counted, &stopping, &rounds))?;
+        .spawn(move || listen(receiver, counted, &stopping, &rounds))?;
     // The thread ends the rounds when the input stops, and what it had received is handed over.
     while let Some(round) = received.recv().await {
         for (bytes, sender) in round.datagrams() {
@@ -104,10 +109,14 @@ impl Round {
     }
 }
 
-/// What is counted of datagrams that did not come whole.
+/// What is counted of datagrams that did not come, or not whole.
 struct Counted {
+    cx: InputContext,
     dropped: Arc<Counter>,
     cut: Arc<Counter>,
+    /// Datagrams dropped that the log does not tell of yet, and when it last did.
+    untold: u64,
+    told: Option<Instant>,
 }
 
 impl Counted {
@@ -115,19 +124,44 @@ impl Counted {
         let labels = [("plugin", &*cx.name)];
         let counter = |name, help| cx.engine.metrics.counter(name, help, &labels);
         Counted {
+            cx: cx.clone(),
             dropped: counter(
                 "heka_input_kernel_dropped_total",
                 "Datagrams the kernel dropped as the input did not take them in time.",
             ),
             cut: counter("heka_input_cut_total", "Datagrams longer than 64 KiB, which were cut."),
+            untold: 0,
+            told: None,
         }
+    }
+
+    fn dropped(&mut self, count: u32) {
+        self.dropped.add(u64::from(count));
+        self.cx.count_dropped(u64::from(count));
+        self.untold += u64::from(count);
+    }
+
+    /// Logs what was dropped, at most every [`TELL`].
+    fn tell(&mut self) {
+        if self.untold > 0 && self.told.is_none_or(|told| told.elapsed() >= TELL) {
+            let (input, dropped) = (&*self.cx.name, self.untold);
+            tracing::error!(input, dropped, "the kernel dropped datagrams: they came too fast");
+            (self.untold, self.told) = (0, Some(Instant::now()));
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.told = None;
+        self.tell();
     }
 }
 
 /// Receives until the input stops or nobody takes what was received.
 fn listen(
     mut receiver: Receiver,
-    counted: &Counted,
+    mut counted: Counted,
     stopping: &Stopping,
     rounds: &mpsc::Sender<Round>,
 ) -> Result<(), net::Error> {
@@ -139,10 +173,8 @@ fn listen(
             ends.push((bytes.len(), datagram.sender));
             counted.cut.add(u64::from(datagram.is_cut));
         })?;
-        if received.dropped > 0 {
-            counted.dropped.add(u64::from(received.dropped));
-            tracing::debug!(dropped = received.dropped, "the kernel dropped datagrams");
-        }
+        counted.dropped(received.dropped);
+        counted.tell();
         if received.datagrams > 0
             && rounds.blocking_send(Round { bytes: bytes.freeze(), ends }).is_err()
         {

@@ -11,6 +11,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+/// In a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -46,6 +49,8 @@ impl Gauge {
 #[derive(Debug, Clone)]
 enum Number {
     Counter(Arc<Counter>),
+    /// A counter of nanoseconds, shown in seconds as Prometheus wants all times.
+    Time(Arc<Counter>),
     Gauge(Arc<Gauge>),
 }
 
@@ -72,7 +77,21 @@ impl Registry {
         let fresh = || Number::Counter(Arc::default());
         match self.number(name, help, labels, fresh) {
             Number::Counter(counter) => counter,
-            Number::Gauge(_) => Arc::default(),
+            Number::Time(_) | Number::Gauge(_) => Arc::default(),
+        }
+    }
+
+    /// The counter `name` with these labels, made when it is first asked for. It counts nanoseconds
+    /// and is shown in seconds, which its name should say.
+    pub fn time(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Arc<Counter> {
+        match self.number(name, help, labels, || Number::Time(Arc::default())) {
+            Number::Time(counter) => counter,
+            Number::Counter(_) | Number::Gauge(_) => Arc::default(),
         }
     }
 
@@ -85,7 +104,7 @@ impl Registry {
     ) -> Arc<Gauge> {
         match self.number(name, help, labels, || Number::Gauge(Arc::default())) {
             Number::Gauge(gauge) => gauge,
-            Number::Counter(_) => Arc::default(),
+            Number::Counter(_) | Number::Time(_) => Arc::default(),
         }
     }
 
@@ -103,7 +122,7 @@ impl Registry {
         for (name, family) in self.lock().iter() {
             let Some(first) = family.numbers.values().next() else { continue };
             let form = match first {
-                Number::Counter(_) => "counter",
+                Number::Counter(_) | Number::Time(_) => "counter",
                 Number::Gauge(_) => "gauge",
             };
             let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {form}", family.help);
@@ -114,6 +133,11 @@ impl Registry {
                 }
                 let _ = match number {
                     Number::Counter(counter) => writeln!(out, " {}", counter.value()),
+                    Number::Time(counter) => {
+                        let (seconds, rest) =
+                            (counter.value() / NANOSECONDS, counter.value() % NANOSECONDS);
+                        writeln!(out, " {seconds}.{rest:09}")
+                    }
                     Number::Gauge(gauge) => writeln!(out, " {}", gauge.value()),
                 };
             }
@@ -155,11 +179,14 @@ mod tests {
         let registry = Registry::default();
         registry.counter("heka_messages_total", "Messages.", &[("plugin", "a\"b")]).add(3);
         registry.gauge("heka_lag", "Entries behind.", &[]).set(1.5);
+        registry.time("heka_seconds_total", "CPU time.", &[]).add(1_002_000_000);
         assert_eq!(
             registry.exposition(),
             "# HELP heka_lag Entries behind.\n# TYPE heka_lag gauge\nheka_lag 1.5\n\
              # HELP heka_messages_total Messages.\n# TYPE heka_messages_total counter\n\
-             heka_messages_total{plugin=\"a\\\"b\"} 3\n"
+             heka_messages_total{plugin=\"a\\\"b\"} 3\n\
+             # HELP heka_seconds_total CPU time.\n# TYPE heka_seconds_total counter\n\
+             heka_seconds_total 1.002000000\n"
         );
     }
 

@@ -37,6 +37,9 @@ pub struct Options {
     pub max_connections: usize,
     /// TLS, where it is spoken.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The permissions of a Unix socket, from its first moment on; those that the umask leaves
+    /// where `None`.
+    pub mode: Option<u32>,
 }
 
 /// A socket that listens.
@@ -81,7 +84,8 @@ impl Listener {
             }
             Place::Unix(name) => {
                 address::clear_stale(name, Type::STREAM);
-                let socket = listen_unix(name).and_then(UnixListener::from_std).map_err(failed())?;
+                let socket = listen_unix(name, options.mode);
+                let socket = socket.and_then(UnixListener::from_std).map_err(failed())?;
                 path = (!name.starts_with('@')).then(|| name.clone());
                 Listening::Unix(socket)
             }
@@ -220,8 +224,12 @@ fn listen_on(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn listen_unix(name: &str) -> std::io::Result<std::os::unix::net::UnixListener> {
+fn listen_unix(name: &str, mode: Option<u32>) -> std::io::Result<std::os::unix::net::UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    if let Some(mode) = mode {
+        // Linux gives the file that is bound the permissions of the socket.
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(mode))?;
+    }
     socket.bind(&address::unix_address(name)?)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -247,7 +255,7 @@ mod tests {
     use crate::net::StreamNet;
 
     fn options(max_connections: usize) -> Options {
-        Options { keep_alive: Some(Duration::from_mins(1)), max_connections, tls: None }
+        Options { keep_alive: Some(Duration::from_mins(1)), max_connections, tls: None, mode: None }
     }
 
     async fn check(net: StreamNet, address: &str) {

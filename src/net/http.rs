@@ -148,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn client_and_server_talk_and_the_server_stops() {
         let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
-        let options = ListenOptions { keep_alive: None, max_connections: 2, tls: None };
+        let options = ListenOptions { keep_alive: None, max_connections: 2, tls: None, mode: None };
         let listener = Listener::bind(&address, options).await.unwrap();
         let url = format!("http://{}/", listener.local_address().unwrap());
         let stopping = CancellationToken::new();

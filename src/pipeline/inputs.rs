@@ -82,6 +82,10 @@ impl Lender for Desk {
         Ok(Box::new(opened))
     }
 
+    fn count_dropped(&self, count: u64) {
+        self.counters.dropped.add(count);
+    }
+
     fn last_position(&self, source: &Source) -> Option<SourcePosition> {
         self.journal.last_position(source)
     }
@@ -189,6 +193,7 @@ async fn supervise(
             lender: desk.clone(),
         };
         let before = counters.messages.value();
+        counters.failing.set(0.0);
         let result = run_once(&plan, cx).await;
         if stopping.is_cancelled() {
             break;
@@ -205,6 +210,7 @@ async fn supervise(
             backoff.reset();
         }
         counters.restarts.add(1);
+        counters.failing.set(1.0);
         let input = &*plan.name;
         let Some(wait) = backoff.next_wait() else {
             tracing::error!(input, error, "an input has failed and no retry is left");

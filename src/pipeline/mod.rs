@@ -38,6 +38,7 @@ use self::analysis::AnalysisThreads;
 use self::analysis::FilterPlan;
 use self::analysis::Keeper;
 use self::counters::FilterCounters;
+use self::counters::JournalGauges;
 use self::counters::OutputCounters;
 use self::decode::DecodeThreads;
 use self::delivery::Deliveries;
@@ -90,6 +91,7 @@ pub struct Pipeline {
     ticking: tokio::task::JoinHandle<()>,
     filter_counters: hashbrown::HashMap<Arc<str>, Arc<FilterCounters>>,
     output_counters: hashbrown::HashMap<Arc<str>, Arc<OutputCounters>>,
+    journal_gauges: JournalGauges,
     /// How many messages the inputs had given when that last changed, and when it did.
     heard: Mutex<(u64, Instant)>,
     /// What each running filter is made of.
@@ -126,6 +128,7 @@ impl Pipeline {
             ticking: tokio::spawn(std::future::ready(())),
             filter_counters: hashbrown::HashMap::new(),
             output_counters: hashbrown::HashMap::new(),
+            journal_gauges: JournalGauges::new(&plan.engine.metrics),
             heard: Mutex::new((0, Instant::now())),
             versions: hashbrown::HashMap::new(),
             routing,

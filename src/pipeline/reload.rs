@@ -106,7 +106,15 @@ impl Pipeline {
             if let Some(index) = self.inputs.iter().position(|running| *running.name == **name) {
                 self.inputs.swap_remove(index).stop(PATIENCE).await;
             }
+            if new.is_none() {
+                self.forget_metrics(name);
+            }
         }
+    }
+
+    /// Shows no numbers any more of a plugin that is gone.
+    fn forget_metrics(&self, name: &str) {
+        self.plan.engine.metrics.forget(("plugin", name));
     }
 
     fn start_new_inputs(&mut self, old: &Plan, done: &mut Reloaded) {
@@ -145,6 +153,8 @@ impl Pipeline {
             match new {
                 None => {
                     self.journal.retire(name);
+                    self.output_counters.remove(name.as_str());
+                    self.forget_metrics(name);
                     done.removed.push(name.clone());
                 }
                 Some(index) => {
@@ -184,6 +194,7 @@ impl Pipeline {
             if !self.plan.filters.iter().any(|new| new.name == filter.name) {
                 let removed = self.analysis.remove(&filter.name);
                 self.filter_counters.remove(&filter.name);
+                self.forget_metrics(&filter.name);
                 self.versions.remove(&filter.name);
                 note(&filter.name, removed, &mut done.removed, &mut done.failed);
             }

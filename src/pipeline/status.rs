@@ -116,11 +116,30 @@ impl Pipeline {
     pub fn status(&self) -> Status {
         let behind = self.deliveries.behind(self.journal.end());
         let mut status = self.tally().status();
-        if let Some(reader) = &self.journal.status().is_blocked_by {
-            status.troubles.push(format!("{reader} holds the inputs back: the journal is full"));
+        let journal = self.journal.status();
+        self.journal_gauges.set(&journal);
+        let troubles = &mut status.troubles;
+        if let Some(failure) = &journal.failure {
+            troubles.push(format!("the journal cannot be written: {failure}"));
+        }
+        if journal.is_full {
+            troubles.push("the journal is full".to_owned());
+        }
+        if let Some(reader) = &journal.is_blocked_by {
+            troubles.push(format!("{reader} holds the inputs back: the journal is full"));
+        } else if let Some(reader) = &journal.is_filled_by {
+            troubles.push(format!("{reader} is about to hold the inputs back"));
+        }
+        for input in self.inputs.iter().filter(|input| input.counters.failing.value() > 0.0) {
+            troubles.push(format!("{} fails", input.name));
+        }
+        for (name, counters) in &self.filter_counters {
+            if counters.failing.value() > 0.0 {
+                troubles.push(format!("{name} is stopped by its failures"));
+            }
         }
         for (name, _) in behind.iter().filter(|(_, is_failing)| *is_failing) {
-            status.troubles.push(format!("{name} fails"));
+            troubles.push(format!("{name} fails"));
         }
         status
     }

@@ -84,6 +84,11 @@ impl InputContext {
         tracing::info!(input = &*self.name, address, "listening");
     }
 
+    /// Counts records that were lost before they could be handed over. Reporting them is the input's.
+    pub fn count_dropped(&self, count: u64) {
+        self.lender.count_dropped(count);
+    }
+
     /// The name of a source of this input: its own name, a colon and `part`.
     pub fn source(&self, part: &str) -> Source {
         Source::from(format!("{}:{part}", self.name))
@@ -109,6 +114,9 @@ pub trait Lender: Send + Sync {
         origin: Origin,
         source: Option<Source>,
     ) -> anyhow::Result<Box<dyn Delivery>>;
+
+    /// Counts records that were lost before they came to the engine.
+    fn count_dropped(&self, count: u64);
 
     /// How far a source had been read.
     fn last_position(&self, source: &Source) -> Option<SourcePosition>;

@@ -4,6 +4,7 @@
 //! there shows as ignored, with the name of the program; where `HEKA_REQUIRE_SERVERS=1` is set, it
 //! fails instead.
 
+mod admin;
 mod check;
 mod command_line;
 mod configurations;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         check::trials(),
         reports::trials(),
         tls::trials(),
+        admin::trials(),
     ]
     .into_iter()
     .flatten()

@@ -11,9 +11,7 @@ use std::sync::Arc;
 use super::assignment::Assignment;
 use super::configuration;
 use super::configuration::Origin;
-use crate::catalog::CATALOG;
 use crate::config::Problem;
-use crate::pipeline::Plan;
 
 /// What the command line may look like.
 const EXAMPLES: &str = "\
@@ -81,7 +79,7 @@ fn is_script(path: &Path) -> bool {
 fn check_configuration(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(path);
     let (config, mut problems) = configuration::load(&origin);
-    let plan = config.map(|config| Plan::new(config, &CATALOG, Arc::default(), &mut problems));
+    let plan = config.map(|config| configuration::plan(config, &Arc::default(), &mut problems));
     if let Some(plan) = &plan {
         plan.try_scripts(&mut problems);
     }

@@ -119,7 +119,7 @@ impl Command {
         // Watching begins before scripts are read, so that no change goes unnoticed.
         let mut watch = super::watch::Watch::start(plan.watched_files());
         let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
-        let mut admin = Admin::start(admin_settings(pipeline.plan().config()), metrics).await?;
+        let mut admin = Admin::start(admin_settings(pipeline.plan().config())?, metrics).await?;
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
         let mut reported = Instant::now();
@@ -209,13 +209,16 @@ impl Command {
     }
 }
 
-fn admin_settings(config: &Config) -> crate::admin::Settings {
+fn admin_settings(config: &Config) -> anyhow::Result<crate::admin::Settings> {
     let admin = &config.hekad.admin;
-    crate::admin::Settings {
+    let tls = configuration::admin_tls(config)
+        .map_err(|problems| anyhow::anyhow!(crate::config::render_all(&problems, false)))?;
+    Ok(crate::admin::Settings {
         address: admin.address,
         token: admin.token.clone(),
+        tls,
         folder: config.hekad.base_dir.clone(),
-    }
+    })
 }
 
 fn mode_asks_for_all(ending: &Ending) -> bool {
@@ -240,7 +243,7 @@ fn say_why(ending: &Ending) {
 async fn apply(pipeline: &mut Pipeline, config: Config) -> String {
     let metrics = pipeline.plan().metrics();
     let mut problems = Vec::new();
-    let plan = Plan::new(config, &crate::catalog::CATALOG, metrics, &mut problems);
+    let plan = configuration::plan(config, &metrics, &mut problems);
     if crate::config::Problem::any_error(&problems) {
         let text = crate::config::render_all(&problems, false);
         tracing::error!("the configuration has mistakes, nothing was changed:\n{text}");

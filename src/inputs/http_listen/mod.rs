@@ -157,6 +157,7 @@ impl Input for HttpListenInput {
             keep_alive: None,
             max_connections: self.max_connections,
             tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
+            mode: None,
         };
         let desk = Arc::new(Desk::new(&self, &cx)?);
         let listener = Listener::bind(&address, options).await?;

@@ -16,7 +16,7 @@ async fn start(settings: &str) -> Served {
     let desk = TestDesk::new("http");
     let cx = desk.context();
     let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
-    let options = ListenOptions { keep_alive: None, max_connections: 8, tls: None };
+    let options = ListenOptions { keep_alive: None, max_connections: 8, tls: None, mode: None };
     let listener = Listener::bind(&address, options).await.unwrap();
     let url = format!("http://{}", listener.local_address().unwrap());
     let requests = Arc::new(Desk::new(&input, &cx).unwrap());

@@ -42,7 +42,8 @@ async fn check(server: &str, client: &str, expected: Result<bool, ()>) {
     authority(folder.path(), "theirs");
     let tls = settings(folder.path(), server).server().unwrap();
     let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
-    let options = ListenOptions { keep_alive: None, max_connections: 1, tls: Some(tls) };
+    let options =
+        ListenOptions { keep_alive: None, max_connections: 1, tls: Some(tls), mode: None };
     let listener = Listener::bind(&address, options).await.unwrap();
     let port = listener.local_address().unwrap().port();
     let serving = tokio::spawn(async move {

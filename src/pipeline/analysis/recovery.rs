@@ -124,6 +124,7 @@ pub(super) fn recover(host: &mut Host, trouble: Trouble, journal: &Journal, outb
 /// Stops a filter for a while; it starts again from its snapshot.
 pub(super) fn pause(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
     host.filtering = None;
+    host.plan.counters.failing.set(1.0);
     host.reader.rest();
     // Meanwhile it holds nothing back: it alone is stopped.
     journal.retire(&host.plan.name);
@@ -152,7 +153,9 @@ pub(super) fn resume(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
     if host.plan.reader.keeps == Keeps::Nothing {
         host.base = host.reader.position();
     }
-    start(host, journal)
+    start(host, journal)?;
+    host.plan.counters.failing.set(0.0);
+    Ok(())
 }
 
 /// Stops a filter for good, and says so in a message.

@@ -8,6 +8,7 @@ mod memory;
 mod reload;
 mod stopping;
 mod stuck;
+mod udp;
 
 use libtest_mimic::Trial;
 
@@ -22,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         reload::trials(),
         stopping::trials(),
         stuck::trials(),
+        udp::trials(),
     ];
     groups.into_iter().flatten().collect()
 }

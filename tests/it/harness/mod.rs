@@ -7,6 +7,7 @@
 //! deadline and ends early when the process does. A process is ended by its own id, at the latest
 //! when its [`Engine`] is dropped.
 
+pub(crate) mod http;
 mod output;
 
 use std::io::Write;
@@ -190,8 +191,8 @@ impl Engine {
     pub(crate) fn address(&mut self, plugin: &str) -> anyhow::Result<SocketAddr> {
         self.wait_for(&format!("{plugin} to listen"), |engine| {
             let stderr = engine.stderr();
-            let mut lines = stderr.lines().filter(|line| line.contains("listening"));
-            let line = lines.find(|line| line.contains(plugin))?;
+            let says = |line: &&str| line.contains("listening") || line.contains("is open");
+            let line = stderr.lines().filter(says).find(|line| line.contains(plugin))?;
             let words =
                 line.split(|letter: char| letter.is_whitespace() || "=\",{}".contains(letter));
             words.into_iter().find_map(|word| word.parse().ok())
