@@ -107,6 +107,7 @@ impl Pipeline {
                 undone.extend(behind.into_iter().map(|(name, _)| name));
                 break;
             }
+            deliveries.hurry();
             tokio::time::sleep(LOOK).await;
         }
         let grace = deadline.max(Instant::now() + OUTPUT_GRACE);

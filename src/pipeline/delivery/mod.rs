@@ -90,6 +90,7 @@ struct Running {
     shared: Arc<Shared>,
     stopping: CancellationToken,
     reopening: Arc<Notify>,
+    hurrying: Arc<Notify>,
     task: tokio::task::JoinHandle<()>,
     can_exit: bool,
     counters: Arc<OutputCounters>,
@@ -125,11 +126,13 @@ impl Deliveries {
         let (tx, rx) = mpsc::channel(QUEUE);
         let stopping = CancellationToken::new();
         let reopening = Arc::new(Notify::new());
+        let hurrying = Arc::new(Notify::new());
         let running = Running {
             name,
             shared: shared.clone(),
             stopping: stopping.clone(),
             reopening: reopening.clone(),
+            hurrying: hurrying.clone(),
             can_exit: plan.can_exit,
             counters: plan.counters.clone(),
             task: tokio::spawn(
@@ -142,6 +145,7 @@ impl Deliveries {
                     feeder: self.thread.thread().clone(),
                     stopping,
                     reopening,
+                    hurrying,
                     ended: self.ended.clone(),
                     ticker_interval: plan.ticker_interval,
                     retries: plan.retries.clone(),
@@ -182,6 +186,13 @@ impl Deliveries {
     /// Has the thread ask other matchers.
     pub(super) fn route(&self, routing: &Arc<Routing>) -> anyhow::Result<()> {
         self.tell(Command::Route(routing.clone()))
+    }
+
+    /// Has every output that has nothing more to send make certain what it holds.
+    pub(super) fn hurry(&self) {
+        for running in &self.running {
+            running.hurrying.notify_one();
+        }
     }
 
     /// Has every output open anew what someone else may have moved away.

@@ -34,6 +34,7 @@ pub(super) struct Task {
     pub(super) feeder: std::thread::Thread,
     pub(super) stopping: CancellationToken,
     pub(super) reopening: Arc<Notify>,
+    pub(super) hurrying: Arc<Notify>,
     pub(super) ended: Arc<Notify>,
     pub(super) ticker_interval: Duration,
     pub(super) retries: Retries,
@@ -54,6 +55,7 @@ enum Left {
 enum Turn {
     Parcel(Parcel),
     Settled(Result<u64, Failure>),
+    Hurry,
     Tick,
     Reopen,
     Stop,
@@ -156,11 +158,14 @@ impl Task {
                 () = self.stopping.cancelled() => Turn::Stop,
                 () = self.reopening.notified() => Turn::Reopen,
                 settled = output.settled(), if pending.held.is_some() => Turn::Settled(settled),
+                () = self.hurrying.notified(), if pending.held.is_some() => Turn::Hurry,
                 () = due(&mut tick) => Turn::Tick,
                 parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
+                    // There is a place in the queue again.
+                    self.feeder.unpark();
                     if parcel.round == pending.round {
                         pending.current = Some(parcel);
                     }
@@ -175,6 +180,9 @@ impl Task {
                     Ok(())
                 }
                 Turn::Settled(Err(failure)) => Err(failure),
+                // While there is more to send, waiting for what was sent would only take time.
+                Turn::Hurry if !self.parcels.is_empty() => Ok(()),
+                Turn::Hurry => self.flush(output, pending).await,
                 Turn::Tick => output.tick().await,
                 Turn::Reopen => output.reopen().await,
                 Turn::Stop => return self.finish(output, pending).await,
