@@ -20,6 +20,7 @@ pub mod message;
 pub mod metrics;
 pub mod net;
 pub mod outputs;
+pub mod peg;
 pub mod pipeline;
 pub mod plugin;
 pub mod sandbox;

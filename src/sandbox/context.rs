@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 
 use super::api::cjson::Style;
 use super::failure::Usage;
+use super::pattern::Patterns;
 use super::random::Random;
 use super::raw::Complaint;
 use super::raw::Loan;
@@ -57,6 +58,7 @@ pub(super) struct Context {
     traceback: String,
     /// The generator behind `math.random`.
     pub(super) random: Random,
+    pub(super) patterns: Patterns,
     /// The module `require` is about to run: its name for messages, and its code.
     pub(super) module: (CString, Vec<u8>),
 }
@@ -145,6 +147,7 @@ impl Context {
             complaint: String::new(),
             traceback: String::new(),
             random: Random::seeded(seed(spec)),
+            patterns: Patterns::default(),
             module: (CString::default(), Vec::new()),
         }
     }

@@ -16,6 +16,7 @@ mod encode;
 mod failure;
 mod load;
 mod message_table;
+mod pattern;
 mod process;
 mod random;
 mod raw;

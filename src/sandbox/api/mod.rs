@@ -12,6 +12,7 @@ mod hmac;
 mod hyperloglog;
 mod inject;
 mod ip;
+pub(super) mod lpeg;
 mod math;
 mod msg;
 mod os;
@@ -74,6 +75,8 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     state.library(Some(c"cjson"), cjson::FUNCTIONS)?;
     state.deep_function(c"cjson", (c"encode", cjson::encode))?;
     state.null_constant(c"cjson")?;
+    state.library(Some(c"lpeg"), lpeg::FUNCTIONS)?;
+    state.pattern_library(lpeg::MAKERS, lpeg::OPERATORS)?;
     state.require()
 }
 

@@ -84,6 +84,11 @@ impl Memory {
         self.admit(bytes)
     }
 
+    /// Bytes that are left until something is refused.
+    pub(super) fn room(&self) -> usize {
+        self.limit.saturating_add(self.limit / 8).saturating_sub(self.total())
+    }
+
     /// Counts a native object of `bytes`.
     pub(super) fn take_native(&mut self, bytes: usize) {
         self.native += bytes;

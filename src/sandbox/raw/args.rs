@@ -4,6 +4,7 @@
 //! table is walked by position. References live as long as the call: no Lua code runs and nothing
 //! is collected before the host function has returned.
 
+use std::cell::Ref;
 use std::cell::RefCell;
 use std::cell::RefMut;
 use std::ffi::c_int;
@@ -17,6 +18,7 @@ use super::object;
 use super::object::Object;
 use super::selector;
 use super::walk::Table;
+use crate::sandbox::pattern;
 use crate::sandbox::selector::Selector;
 use crate::sandbox::selector::parse;
 
@@ -220,6 +222,13 @@ impl<'a> Args<'a> {
             return Err("cpu_limit exceeded".into());
         }
         Ok(())
+    }
+
+    /// The pattern at `index`, if it is one.
+    pub(in crate::sandbox) fn pattern(&self, index: usize) -> Option<Ref<'a, pattern::Held>> {
+        // SAFETY: inside a call; the slot keeps the object alive while it lasts.
+        let cell = unsafe { object::at(self.state, self.slot(index)) }?;
+        Ref::filter_map(cell.try_borrow().ok()?, |object| object.as_pattern()).ok()
     }
 
     /// The native object at `index`, if it is a `T` and not in use.

@@ -175,16 +175,53 @@ unsafe fn answer(state: *mut lua_State, room: c_int) -> c_int {
         let context = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(1)).cast::<Context>();
         let function = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(2));
         let function = std::mem::transmute::<*mut c_void, HostFunction>(function);
-        let args = Args::new(state, room);
-        let rest = catch_unwind(AssertUnwindSafe(|| {
+        call(state, room, context, function)
+    }
+}
+
+/// Runs a host function, and pushes its answer or raises its complaint.
+///
+/// # Safety
+/// As for [`run`].
+pub(super) unsafe fn call(
+    state: *mut lua_State,
+    room: c_int,
+    context: *mut Context,
+    function: HostFunction,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        run(state, room, context, move |cx, args| {
             #[cfg(test)]
-            note_call(&mut *context, function);
-            match function(&mut *context, args) {
-                Ok(answer) => Rest::Push(answer),
-                Err(complaint) => {
-                    (*context).complain(complaint);
-                    Rest::Raise
-                }
+            note_call(cx, function);
+            function(cx, args)
+        })
+    }
+}
+
+/// Runs `work` as a host function, and pushes its answer or raises its complaint.
+///
+/// # Safety
+/// Must run inside a call with `room` free slots, where nothing is left to be dropped, `work`
+/// included; the context must outlive the state.
+pub(super) unsafe fn run<W>(
+    state: *mut lua_State,
+    room: c_int,
+    context: *mut Context,
+    work: W,
+) -> c_int
+where
+    W: for<'a> FnOnce(&'a mut Context, Args<'a>) -> Result<Answer<'a>, Complaint> + Copy,
+{
+    // SAFETY: the context is not otherwise referred to while Lua runs; nothing here must be dropped
+    // when an error is raised.
+    unsafe {
+        let args = Args::new(state, room);
+        let rest = catch_unwind(AssertUnwindSafe(|| match work(&mut *context, args) {
+            Ok(answer) => Rest::Push(answer),
+            Err(complaint) => {
+                (*context).complain(complaint);
+                Rest::Raise
             }
         }))
         .unwrap_or(Rest::Panicked);

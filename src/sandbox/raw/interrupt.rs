@@ -88,6 +88,19 @@ impl Gate {
     }
 }
 
+/// Is a safepoint for a host function that takes long; raises where the call is over a limit.
+///
+/// # Safety
+/// Must run inside a call, where nothing is left to be dropped.
+pub(super) unsafe fn poll(state: *mut lua_State) {
+    // SAFETY: the state is open; what stands in the slot is null or the function below.
+    unsafe {
+        if !Interrupt::of(state).slot().load(Ordering::Acquire).is_null() {
+            at_safepoint(state, -1);
+        }
+    }
+}
+
 /// Runs at a safepoint while the interrupt is set.
 unsafe extern "C-unwind" fn at_safepoint(state: *mut lua_State, collecting: c_int) {
     if collecting >= 0 {

@@ -14,14 +14,17 @@
 
 mod alloc;
 mod args;
+mod capture;
 mod compile;
 mod find;
 mod function;
 mod interrupt;
 mod library;
 mod loan;
+mod matching;
 mod object;
 mod package;
+mod pattern;
 mod require;
 mod restore;
 mod save;
@@ -47,6 +50,7 @@ pub(super) use interrupt::Interrupt;
 pub(super) use loan::Loan;
 pub(super) use loan::Loans;
 pub(super) use object::Object;
+pub(super) use pattern::Maker;
 pub(super) use save::Baseline;
 pub(super) use state::Entry;
 pub(super) use state::Raised;

@@ -14,6 +14,7 @@ use mlua::ffi::lua_State;
 
 use super::alloc::Memory;
 use super::interrupt::Gate;
+use crate::sandbox::pattern;
 
 /// A Rust value that a script can hold.
 pub(in crate::sandbox) trait Object: Any + std::fmt::Debug {
@@ -35,6 +36,11 @@ pub(in crate::sandbox) trait Object: Any + std::fmt::Debug {
 
     /// For finding out what it is.
     fn as_any_mut(&mut self) -> &mut dyn Any;
+
+    /// The pattern, if it is one; patterns are only ever read.
+    fn as_pattern(&self) -> Option<&pattern::Held> {
+        None
+    }
 }
 
 /// What is in the memory of the userdata.
@@ -159,7 +165,7 @@ unsafe extern "C" fn drop_held(state: *mut lua_State, place: *mut c_void) {
 }
 
 /// The memory of a state.
-unsafe fn memory_of(state: *mut lua_State) -> *mut Memory {
+pub(super) unsafe fn memory_of(state: *mut lua_State) -> *mut Memory {
     // SAFETY: every state has its gate there while it is open.
     unsafe { (*(*ffi::lua_callbacks(state)).userdata.cast::<Gate>()).memory }
 }

@@ -39,6 +39,7 @@ pub(super) unsafe fn install(lua: *mut lua_State, context: *mut Context) {
             c"integer",
             c"cjson",
             c"circular_buffer",
+            c"lpeg",
         ] {
             if ffi::lua_getfield(lua, ffi::LUA_GLOBALSINDEX, name.as_ptr()) == ffi::LUA_TTABLE {
                 ffi::lua_setfield(lua, -2, name.as_ptr());

@@ -23,6 +23,11 @@ pub(in crate::sandbox) struct Table<'a> {
 pub(in crate::sandbox) struct Place(c_int);
 
 impl Place {
+    /// The place as Lua counts it.
+    pub(super) fn number(self) -> c_int {
+        self.0
+    }
+
     /// Before the first pair.
     pub(in crate::sandbox) const START: Place = Place(0);
 }

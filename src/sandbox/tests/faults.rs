@@ -114,6 +114,23 @@ const CALLS: &[(Role, &str)] = &[
         Role::Filter,
         "struct.unpack('>I2s', struct.pack('>I2s', 258, string.rep('x', 999))) struct.size('bd')",
     ),
+    (
+        Role::Filter,
+        "local l = require('lpeg') local d = l.R('09') l.setmaxstack(400) l.version() l.type(d)
+         local p = l.Ct(l.Cg(l.C(d ^ 1) / tonumber, 'n') * (l.S(',;') * -d - l.B('x') + ',') * l.Cp())
+         p:match('123,', 1)",
+    ),
+    (
+        Role::Filter,
+        "local l = lpeg l.P({'a', a = l.Cg(1, 'x') * l.Cb('x') * l.Cc({}, 1) * l.V('b') * l.Carg(1),
+           b = l.Cmt(l.C(1), function(_, at, x) return at, x, {} end)}):match('abc', 1, 2)
+         l.match(l.Cf(l.C(1) * l.C(1), math.max), '12') l.match(l.Cs((l.P('a') / '%0%0' + 1) ^ 0), 'abab')",
+    ),
+    (
+        Role::Filter,
+        "local l = lpeg l.match(-#l.P('a') * l.P(1), 'b') l.locale({}) l.match(l.C(1) / {a = 1}, 'a')
+         l.match(l.Ct(l.C(1) ^ 0), string.rep('x', 50)) l.match(function() return true end, 'x')",
+    ),
 ];
 
 /// What scripts get by `require`, but for one that a call requires itself.

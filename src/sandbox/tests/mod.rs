@@ -2,6 +2,7 @@
 
 mod faults;
 mod hostile;
+mod lpeg;
 mod lua51;
 mod modules;
 
