@@ -13,6 +13,7 @@ use crate::plugin::Decoding;
 use crate::plugin::Described;
 use crate::plugin::Origin;
 use crate::plugin::Record;
+use crate::plugin::States;
 
 /// Hands a record to several decoders in turn.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -110,6 +111,16 @@ impl Decoding for Cascaded {
             }
         }
         bail!("all subdecoders failed: {}", reasons.join("; "))
+    }
+
+    fn hand_on(&mut self, states: &mut States) {
+        for sub in &mut self.subs {
+            sub.decoding.hand_on(states);
+        }
+    }
+
+    fn take_over(&mut self, states: &States) -> anyhow::Result<()> {
+        self.subs.iter_mut().try_for_each(|sub| sub.decoding.take_over(states))
     }
 }
 

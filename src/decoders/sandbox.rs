@@ -14,6 +14,7 @@ use crate::plugin::Decoding;
 use crate::plugin::Described;
 use crate::plugin::Engine;
 use crate::plugin::Record;
+use crate::plugin::States;
 use crate::sandbox::Role;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
@@ -47,11 +48,16 @@ impl Decoder for SandboxDecoder {
             draft: Draft::default(),
             more: Batch::new(),
             ended: None,
+            keeps_state: self.0.preserve_data,
         }))
     }
 
     fn files(&self, engine: &Engine) -> Vec<std::path::PathBuf> {
         self.0.files(&engine.share_dir)
+    }
+
+    fn version(&self, engine: &Engine) -> anyhow::Result<Vec<u8>> {
+        Ok(self.0.version(&engine.share_dir)?)
     }
 }
 
@@ -63,6 +69,7 @@ struct Script {
     more: Batch,
     /// Why the script has ended itself.
     ended: Option<String>,
+    keeps_state: bool,
 }
 
 impl Decoding for Script {
@@ -82,6 +89,27 @@ impl Decoding for Script {
         for index in 0..self.more.len() {
             let message = self.more.message(index);
             out.push_located(message.bytes(), *message.header(), record.marks)?;
+        }
+        Ok(())
+    }
+
+    fn hand_on(&mut self, states: &mut States) {
+        if self.keeps_state
+            && let Ok(state) = self.sandbox.snapshot()
+        {
+            states.insert(self.spec.name.clone(), state);
+        }
+    }
+
+    fn take_over(&mut self, states: &States) -> anyhow::Result<()> {
+        if self.keeps_state
+            && let Some(state) = states.get(&self.spec.name)
+        {
+            let restored = self.sandbox.restore(state)?;
+            if !restored.kept_in_part.is_empty() {
+                let (script, not_kept) = (&*self.spec.name, restored.kept_in_part);
+                tracing::warn!(script, ?not_kept, "state kept in part");
+            }
         }
         Ok(())
     }

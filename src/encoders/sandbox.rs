@@ -13,6 +13,7 @@ use crate::plugin::Encoder;
 use crate::plugin::EncoderContext;
 use crate::plugin::Encoding;
 use crate::plugin::Engine;
+use crate::plugin::States;
 use crate::sandbox::Role;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
@@ -38,11 +39,15 @@ impl Encoder for SandboxEncoder {
         spec.pid = cx.engine.pid;
         spec.limits.max_message_loops = cx.engine.max_message_loops;
         let sandbox = Sandbox::load(&spec).context("cannot load the script")?;
-        Ok(Box::new(Script { sandbox, spec }))
+        Ok(Box::new(Script { sandbox, spec, keeps_state: self.0.preserve_data }))
     }
 
     fn files(&self, engine: &Engine) -> Vec<PathBuf> {
         self.0.files(&engine.share_dir)
+    }
+
+    fn version(&self, engine: &Engine) -> anyhow::Result<Vec<u8>> {
+        Ok(self.0.version(&engine.share_dir)?)
     }
 }
 
@@ -50,6 +55,7 @@ struct Script {
     sandbox: Sandbox,
     /// What the script is loaded from again when a limit has left it half changed.
     spec: Spec,
+    keeps_state: bool,
 }
 
 impl Encoding for Script {
@@ -69,6 +75,27 @@ impl Encoding for Script {
             }
         };
         Err(error)
+    }
+
+    fn hand_on(&mut self, states: &mut States) {
+        if self.keeps_state
+            && let Ok(state) = self.sandbox.snapshot()
+        {
+            states.insert(self.spec.name.clone(), state);
+        }
+    }
+
+    fn take_over(&mut self, states: &States) -> anyhow::Result<()> {
+        if self.keeps_state
+            && let Some(state) = states.get(&self.spec.name)
+        {
+            let restored = self.sandbox.restore(state)?;
+            if !restored.kept_in_part.is_empty() {
+                let (script, not_kept) = (&*self.spec.name, restored.kept_in_part);
+                tracing::warn!(script, ?not_kept, "state kept in part");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::counters::InputCounters;
@@ -50,7 +51,8 @@ pub(super) struct InputPlan {
 struct Desk {
     name: Arc<str>,
     engine: Engine,
-    parts: Arc<Parts>,
+    /// What new streams are made of; a reload may change it.
+    parts: ArcSwap<Parts>,
     splitter: String,
     decoder: Option<String>,
     failures: DecodeFailures,
@@ -69,7 +71,7 @@ impl Lender for Desk {
     ) -> anyhow::Result<Box<dyn Delivery>> {
         let plan = StreamPlan {
             engine: self.engine.clone(),
-            parts: self.parts.clone(),
+            parts: self.parts.load_full(),
             input: self.name.clone(),
             splitter: self.splitter.clone(),
             decoder: self.decoder.clone(),
@@ -99,6 +101,7 @@ impl Lender for Desk {
 pub(super) struct RunningInput {
     pub(super) name: Arc<str>,
     pub(super) counters: Arc<InputCounters>,
+    desk: Arc<Desk>,
     stopping: Stopping,
     state: Arc<State>,
     task: tokio::task::JoinHandle<()>,
@@ -123,7 +126,7 @@ impl RunningInput {
         let desk = Arc::new(Desk {
             name: plan.name.clone(),
             engine: plan.engine.clone(),
-            parts: plan.parts.clone(),
+            parts: ArcSwap::new(plan.parts.clone()),
             splitter: plan.splitter.clone(),
             decoder: plan.decoder.clone(),
             failures: plan.failures,
@@ -137,13 +140,13 @@ impl RunningInput {
         let name = plan.name.clone();
         let task = tokio::spawn(supervise(
             plan,
-            desk,
+            desk.clone(),
             stopping.clone(),
             state.clone(),
             counters.clone(),
             changed.clone(),
         ));
-        RunningInput { name, counters, stopping, state, task }
+        RunningInput { name, counters, desk, stopping, state, task }
     }
 
     /// Tells whether it has ended by itself.
@@ -154,6 +157,12 @@ impl RunningInput {
     /// Tells whether it has ended and must not.
     pub(super) fn has_failed(&self) -> bool {
         self.state.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Goes over to the decoders of `parts`, in streams that are open and in those to come.
+    pub(super) async fn recode(&self, parts: &Arc<Parts>) -> anyhow::Result<()> {
+        self.desk.parts.store(parts.clone());
+        self.desk.threads.recode(&self.name, parts).await
     }
 
     /// Asks it to end.

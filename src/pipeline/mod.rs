@@ -7,11 +7,12 @@
 //! | `analysis` | analysis threads run filters over the journal |
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
 //! | `routing` | the index of all matchers |
-//! | `reload` | the difference between two plans, applied |
+//! | `reload`, `coding` | the difference between two plans, applied |
 //! | `stopping` | inputs first, outputs last, and nothing lost |
 //! | `status`, `report` | what is flowing, in numbers and in messages |
 
 mod analysis;
+mod coding;
 mod counters;
 mod decode;
 mod delivery;
@@ -55,8 +56,10 @@ use self::routing::Routing;
 pub use self::status::Status;
 pub use self::status::Tally;
 pub use self::stopping::Ending;
+use crate::config::Section;
 use crate::journal::Journal;
 use crate::journal::Recovery;
+use crate::plugin::Kind;
 use crate::plugin::OutputContext;
 use crate::stdx::clock::Clock;
 
@@ -96,6 +99,8 @@ pub struct Pipeline {
     heard: Mutex<(u64, Instant)>,
     /// What each running filter is made of.
     versions: hashbrown::HashMap<Arc<str>, String>,
+    /// What the decoder of each running input and the encoder of each output is made of.
+    coded: hashbrown::HashMap<String, Option<u64>>,
 }
 
 impl Pipeline {
@@ -131,6 +136,7 @@ impl Pipeline {
             journal_gauges: JournalGauges::new(&plan.engine.metrics),
             heard: Mutex::new((0, Instant::now())),
             versions: hashbrown::HashMap::new(),
+            coded: hashbrown::HashMap::new(),
             routing,
             journal,
             plan,
@@ -180,6 +186,7 @@ impl Pipeline {
     }
 
     fn start_input(&mut self, index: usize) {
+        self.note_decoder(index);
         let plan = self.input_plan(&self.plan.inputs[index]);
         self.inputs.push(RunningInput::start(
             plan,
@@ -195,12 +202,7 @@ impl Pipeline {
         InputPlan {
             name: Arc::from(&*planned.section.name),
             engine: self.plan.engine.clone(),
-            make: Arc::new(move || {
-                let read = section.settings.read(|table| (kind.read)(table));
-                read.map_err(|problems| {
-                    anyhow::anyhow!(crate::config::render_all(&problems, false))
-                })
-            }),
+            make: Arc::new(move || make(kind, &section)),
             parts: self.plan.parts.clone(),
             splitter: planned.splitter.clone(),
             decoder: planned.decoder.clone(),
@@ -232,6 +234,7 @@ impl Pipeline {
     }
 
     fn output_plan(&mut self, index: usize) -> OutputPlan {
+        self.note_encoder(index);
         let planned: &PlannedOutput = &self.plan.outputs[index];
         let engine = &self.plan.engine;
         let (kind, section) = (planned.kind, planned.section.clone());
@@ -248,12 +251,7 @@ impl Pipeline {
                 has_messages,
                 journal: self.journal.id(),
             },
-            make: Arc::new(move || {
-                let read = section.settings.read(|table| (kind.read)(table));
-                read.map_err(|problems| {
-                    anyhow::anyhow!(crate::config::render_all(&problems, false))
-                })
-            }),
+            make: Arc::new(move || make(kind, &section)),
             encoder: planned.encoder.clone(),
             reader: planned.reading.reader,
             ticker_interval: planned.reading.ticker_interval,
@@ -282,6 +280,12 @@ impl Pipeline {
     pub fn reopen(&self) {
         self.deliveries.reopen();
     }
+}
+
+/// Makes a plugin of this kind anew from its section.
+fn make<T: ?Sized>(kind: &Kind<T>, section: &Section) -> anyhow::Result<Box<T>> {
+    let read = section.settings.read(|table| (kind.read)(table));
+    read.map_err(|problems| anyhow::anyhow!(crate::config::render_all(&problems, false)))
 }
 
 /// Logs what was found when the journal was opened.

@@ -49,6 +49,7 @@ pub(super) struct Reading {
 }
 
 /// An input to run.
+#[derive(Clone)]
 pub(super) struct PlannedInput {
     pub(super) section: Section,
     pub(super) kind: &'static Kind<dyn Input>,
@@ -171,6 +172,15 @@ impl Plan {
                 files.push((file, filter.name.to_string()));
             }
         }
+        for (name, decoder) in &self.parts.decoders {
+            let own = decoder.files(&self.engine).into_iter();
+            files.extend(own.map(|file| (file, name.clone())));
+        }
+        for (name, encoder) in &self.parts.encoders {
+            let own = encoder.files(&self.engine).into_iter();
+            files.extend(own.map(|file| (file, name.clone())));
+        }
+        files.sort();
         files
     }
 

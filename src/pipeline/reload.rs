@@ -7,8 +7,6 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::Pipeline;
 use super::plan::Plan;
 use super::plan::PlannedFilter;
@@ -16,7 +14,6 @@ use super::plan::PlannedInput;
 use super::plan::PlannedOutput;
 use super::routing_of;
 use crate::config::Config;
-use crate::plugin::EncoderContext;
 use crate::plugin::Engine;
 
 /// How long an input or output may take to end before its new version starts.
@@ -86,6 +83,7 @@ impl Pipeline {
         if let Err(error) = self.deliveries.route(&self.routing) {
             done.failed.push(format!("{error:#}"));
         }
+        self.reload_decoders(&mut done).await;
         self.start_new_inputs(&old, &mut done);
         done
     }
@@ -93,20 +91,28 @@ impl Pipeline {
     async fn stop_gone_inputs(&mut self, old: &Plan, done: &mut Reloaded) {
         for input in &old.inputs {
             let name = &input.section.name;
-            let new = self.plan.inputs.iter().find(|new| new.section.name == *name);
-            let is_same = new.is_some_and(|new| {
-                identity_of_input(new, &self.plan.config) == identity_of_input(input, &old.config)
+            let at = self.plan.inputs.iter().position(|new| new.section.name == *name);
+            let is_same = at.is_some_and(|at| {
+                identity_of_input(&self.plan.inputs[at], &self.plan.config)
+                    == identity_of_input(input, &old.config)
             });
             if is_same {
                 continue;
             }
-            if new.is_none() {
+            if let Some(at) = at
+                && let Err(error) = self.try_input(at)
+            {
+                done.failed.push(format!("{name}: {error:#}"));
+                self.plan.inputs[at] = input.clone();
+                continue;
+            }
+            if at.is_none() {
                 done.removed.push(name.clone());
             }
             if let Some(index) = self.inputs.iter().position(|running| *running.name == **name) {
                 self.inputs.swap_remove(index).stop(PATIENCE).await;
             }
-            if new.is_none() {
+            if at.is_none() {
                 self.forget_metrics(name);
             }
         }
@@ -138,6 +144,9 @@ impl Pipeline {
                     == identity_of_output(output, &old.config)
             });
             if is_same {
+                if let Some(index) = new {
+                    self.reload_encoder(index, done);
+                }
                 continue;
             }
             if let Some(index) = new
@@ -170,17 +179,6 @@ impl Pipeline {
                 note(&name, added, &mut done.added, &mut done.failed);
             }
         }
-    }
-
-    /// Makes an output and its encoder aside, to find out whether they can be.
-    fn try_output(&self, index: usize) -> anyhow::Result<()> {
-        let planned = &self.plan.outputs[index];
-        if let Some((name, encoder)) = &planned.encoder {
-            encoder
-                .start(&EncoderContext { name, engine: &self.plan.engine })
-                .with_context(|| format!("cannot start encoder {name}"))?;
-        }
-        Ok(())
     }
 
     fn add_output(&mut self, index: usize) -> anyhow::Result<()> {
@@ -257,30 +255,23 @@ pub(super) fn version_of(planned: &PlannedFilter, engine: &Engine) -> anyhow::Re
     Ok(format!("{hash:016x}"))
 }
 
-/// The text of all sections that make an input what it is.
+/// What an input is made of besides its decoder, which is swapped while it goes on.
 fn identity_of_input(input: &PlannedInput, config: &Config) -> String {
     let mut identity = input.section.text().to_owned();
-    for name in [Some(&input.splitter), input.decoder.as_ref()].into_iter().flatten() {
-        push_section(&mut identity, config, name);
-    }
-    // A decoder may use any other: they change together.
-    for section in config.of_family(crate::config::Family::Decoder) {
-        identity.push_str(section.text());
-    }
-    identity
-}
-
-fn identity_of_output(output: &PlannedOutput, config: &Config) -> String {
-    let mut identity = output.section.text().to_owned();
-    if let Some((name, _)) = &output.encoder {
-        push_section(&mut identity, config, name);
-    }
-    identity
-}
-
-fn push_section(identity: &mut String, config: &Config, name: &str) {
-    if let Some(section) = config.section(name) {
+    if let Some(section) = config.section(&input.splitter) {
         identity.push('\n');
         identity.push_str(section.text());
     }
+    identity
+}
+
+/// What an output is made of besides its encoder, which is swapped while it goes on unless it is of
+/// another kind.
+fn identity_of_output(output: &PlannedOutput, config: &Config) -> String {
+    let mut identity = output.section.text().to_owned();
+    if let Some((name, _)) = &output.encoder {
+        identity.push('\n');
+        identity.push_str(config.section(name).map_or(name, |section| &section.kind));
+    }
+    identity
 }

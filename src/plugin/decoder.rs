@@ -1,5 +1,6 @@
 //! The seam of decoders: how a record becomes messages.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Engine;
@@ -23,6 +24,14 @@ pub trait Decoder: Send + Sync {
     fn files(&self, _engine: &Engine) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    /// What those files say: a decoder is swapped when it is different.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn version(&self, _engine: &Engine) -> anyhow::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What a decoder is lent when it starts.
@@ -43,7 +52,21 @@ pub trait Decoding {
     /// # Errors
     /// When the record cannot be decoded; the text says why and is kept to 500 bytes.
     fn decode(&mut self, record: &Record<'_>, out: &mut Batch) -> anyhow::Result<()>;
+
+    /// Hands its state on, where it has one that is to be kept.
+    fn hand_on(&mut self, _states: &mut States) {}
+
+    /// Takes over the state that an earlier version handed on.
+    ///
+    /// # Errors
+    /// When the state does not fit.
+    fn take_over(&mut self, _states: &States) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
+
+/// The states of scripts, by the name of their section: what one version hands to the next.
+pub type States = BTreeMap<String, Vec<u8>>;
 
 /// An error that is counted and not logged: the decoder was told to keep quiet about it.
 #[derive(Debug, thiserror::Error)]

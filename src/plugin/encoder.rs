@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Engine;
+use super::States;
 use crate::message::Batch;
 use crate::message::Message;
 
@@ -24,6 +25,14 @@ pub trait Encoder: Send + Sync {
     fn files(&self, _engine: &Engine) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    /// What those files say: an encoder is swapped when it is different.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn version(&self, _engine: &Engine) -> anyhow::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What an encoder is lent when it starts.
@@ -41,6 +50,17 @@ pub trait Encoding {
     /// # Errors
     /// When it cannot be encoded; what was appended is taken away by the caller.
     fn encode(&mut self, message: &Message<'_>, out: &mut Vec<u8>) -> anyhow::Result<bool>;
+
+    /// Hands its state on, where it has one that is to be kept.
+    fn hand_on(&mut self, _states: &mut States) {}
+
+    /// Takes over the state that an earlier version handed on.
+    ///
+    /// # Errors
+    /// When the state does not fit.
+    fn take_over(&mut self, _states: &States) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// Appends what the messages of `batch` become whose indices are in `matched`, each a record;
     /// an index whose message failed goes to `on_failure`.

@@ -1,5 +1,6 @@
 //! Heka's stream framing around what an encoder gives, for outputs with `use_framing`.
 
+use super::States;
 use super::encoder::Encoded;
 use super::encoder::Encoding;
 use crate::message::Batch;
@@ -60,6 +61,14 @@ impl Encoding for Framed {
             frame::put(out, &self.record);
         }
         Ok(is_wanted)
+    }
+
+    fn hand_on(&mut self, states: &mut States) {
+        self.encoding.hand_on(states);
+    }
+
+    fn take_over(&mut self, states: &States) -> anyhow::Result<()> {
+        self.encoding.take_over(states)
     }
 }
 

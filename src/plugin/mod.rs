@@ -33,6 +33,7 @@ pub use decoder::Decoder;
 pub use decoder::DecoderContext;
 pub use decoder::Decoding;
 pub use decoder::Quiet;
+pub use decoder::States;
 pub use encoder::Encoded;
 pub use encoder::Encoder;
 pub use encoder::EncoderContext;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -92,6 +93,10 @@ pub struct Settings {
     /// What the script reads with `read_config`.
     #[serde(default)]
     pub config: BTreeMap<String, ConfigValue>,
+    /// The script and its modules as they were when they were first read: whatever starts from these
+    /// settings is of one version, also after the files have changed.
+    #[serde(skip)]
+    sources: OnceLock<(Script, Modules)>,
 }
 
 /// The languages of scripts.
@@ -137,9 +142,12 @@ impl Settings {
     /// # Errors
     /// When the script is nowhere or cannot be read.
     pub fn spec(&self, name: &str, role: Role, share_dir: &Path) -> Result<Spec, SourceError> {
-        let found = embedded::find_script(&self.filename, share_dir)?;
-        let path = found.path().map_or_else(|| PathBuf::from(found.to_string()), Path::to_owned);
-        let script = Script { path, text: read(&found)? };
+        let (script, modules) = if let Some(sources) = self.sources.get() {
+            sources.clone()
+        } else {
+            let found = self.find(share_dir)?;
+            self.sources.get_or_init(|| found).clone()
+        };
         let limits = Limits {
             memory: saturated(self.memory_limit),
             cpu: self.cpu_limit(),
@@ -149,15 +157,19 @@ impl Settings {
             },
             ..Limits::default()
         };
-        Ok(Spec {
-            limits,
-            config: self.config.clone(),
-            modules: Modules {
-                folders: embedded::module_folders(self.module_directory.as_deref(), share_dir),
-                built_in: Some(Arc::new(built_in)),
-            },
-            ..Spec::new(name, role, script)
-        })
+        Ok(Spec { limits, config: self.config.clone(), modules, ..Spec::new(name, role, script) })
+    }
+
+    /// The script as it is now, and where its modules are.
+    fn find(&self, share_dir: &Path) -> Result<(Script, Modules), SourceError> {
+        let found = embedded::find_script(&self.filename, share_dir)?;
+        let path = found.path().map_or_else(|| PathBuf::from(found.to_string()), Path::to_owned);
+        let modules = Modules {
+            folders: embedded::module_folders(self.module_directory.as_deref(), share_dir),
+            built_in: Some(Arc::new(built_in)),
+            ..Modules::default()
+        };
+        Ok((Script { path, text: read(&found)? }, modules))
     }
 
     /// The script and the modules it requires by name, where they lie on disk: a change to one of

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::message::Message;
@@ -100,6 +101,9 @@ pub struct Modules {
     pub folders: Vec<PathBuf>,
     /// Asked when no folder has the module: those built into the program.
     pub built_in: Option<ModuleLookup>,
+    /// What was found, by file name, so that a script that starts again is made of the same modules
+    /// whatever has become of their files.
+    pub(super) kept: Arc<Mutex<BTreeMap<String, (PathBuf, String)>>>,
 }
 
 impl fmt::Debug for Modules {

@@ -28,6 +28,7 @@ use self::batching::Open;
 pub(super) use self::stream::DecodeFailures;
 use self::stream::Stream;
 pub(super) use self::stream::StreamPlan;
+use super::parts::Parts;
 use crate::journal;
 use crate::journal::Journal;
 use crate::message::Batch;
@@ -55,6 +56,8 @@ pub(super) enum Work {
     End { keep_incomplete: bool },
     /// Append what there is and say where it is.
     Append(oneshot::Sender<journal::Position>),
+    /// The streams of this input go over to the decoders of these parts.
+    Recode(Arc<str>, Arc<Parts>, oneshot::Sender<anyhow::Result<()>>),
     /// The stream is no more.
     Close,
     /// No stream is any more: append what there is and end.
@@ -137,6 +140,21 @@ impl DecodeThreads {
         self.halted.get().cloned()
     }
 
+    /// Has all streams of `input` go over to the decoders of `parts`, each between two records. A
+    /// stream whose decoder does not start keeps the one it has.
+    pub(super) async fn recode(&self, input: &Arc<str>, parts: &Arc<Parts>) -> anyhow::Result<()> {
+        let mut answers = Vec::new();
+        for queue in &self.queues {
+            let (tx, rx) = oneshot::channel();
+            queue.put(u64::MAX, Work::Recode(input.clone(), parts.clone(), tx)).await?;
+            answers.push(rx);
+        }
+        for answer in answers {
+            answer.await.context("the engine is stopping")??;
+        }
+        Ok(())
+    }
+
     /// A thread for a new stream, and the stream's number.
     pub(super) fn assign(&self) -> (Queue, u64) {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
@@ -205,6 +223,13 @@ impl Thread {
             }));
             return;
         }
+        if let Work::Recode(input, parts, recoded) = work {
+            let streams = self.streams.values_mut();
+            let mut theirs = streams.filter(|stream| stream.plan.input == input);
+            let result = theirs.try_for_each(|stream| stream.recode(&parts));
+            let _ = recoded.send(result);
+            return;
+        }
         let Some(stream) = self.streams.get_mut(&number) else { return };
         let now = self.clock.wall();
         let mut feed = feed::Feed { open: &mut self.open, uuids: &mut self.uuids, now, number };
@@ -220,7 +245,7 @@ impl Thread {
             Work::Close => {
                 self.streams.remove(&number);
             }
-            Work::Open(..) | Work::Finish => {}
+            Work::Open(..) | Work::Recode(..) | Work::Finish => {}
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::plugin::Decoding;
 use crate::plugin::Engine;
 use crate::plugin::Origin;
 use crate::plugin::Splitting;
+use crate::plugin::States;
 
 /// What a thread needs to open a stream.
 pub(in crate::pipeline) struct StreamPlan {
@@ -75,6 +76,21 @@ impl Stream {
             max_record: plan.engine.max_message_size + crate::message::frame::MAX_OVERHEAD,
             plan,
         })
+    }
+
+    /// Goes over to the decoder of `parts`, which takes over what the one before kept.
+    pub(super) fn recode(&mut self, parts: &Arc<Parts>) -> anyhow::Result<()> {
+        if let Some(name) = &self.plan.decoder {
+            let mut fresh = parts.start_decoder(name, &self.plan.engine)?;
+            if let Some(old) = &mut self.decoding {
+                let mut states = States::new();
+                old.hand_on(&mut states);
+                fresh.take_over(&states).context("it cannot take over the state")?;
+            }
+            self.decoding = Some(fresh);
+        }
+        self.plan.parts = parts.clone();
+        Ok(())
     }
 
     /// Goes to another place in the source, or renews what is said of this one.

@@ -18,9 +18,11 @@ use crate::message::Batch;
 use crate::message::Message;
 use crate::pipeline::routing::Routing;
 use crate::plugin::Encoded;
+use crate::plugin::Encoder;
 use crate::plugin::EncoderContext;
 use crate::plugin::Encoding;
 use crate::plugin::Load;
+use crate::plugin::States;
 
 /// What a feeder grows from on the thread: an encoder is made there and never leaves it.
 pub(super) struct Seed {
@@ -60,22 +62,28 @@ impl Encoding for Plain {
     }
 }
 
+/// Starts the encoder of an output, framed where that is asked for.
+fn encoding_of(plan: &OutputPlan) -> anyhow::Result<Box<dyn Encoding>> {
+    let context = &plan.context;
+    let encoding = match &plan.encoder {
+        None => Box::new(Plain),
+        Some((name, encoder)) => encoder
+            .start(&EncoderContext { name, engine: &context.engine })
+            .with_context(|| format!("cannot start encoder {name}"))?,
+    };
+    Ok(if context.is_framed {
+        crate::plugin::framed(encoding, context.has_messages)
+    } else {
+        encoding
+    })
+}
+
 impl Feeder {
     /// Starts the encoder.
     pub(super) fn grow(seed: Seed, routing: &Routing) -> anyhow::Result<Feeder> {
         let Seed { plan, reader, parcels, shared } = seed;
+        let encoding = encoding_of(&plan)?;
         let context = &plan.context;
-        let encoding = match &plan.encoder {
-            None => Box::new(Plain),
-            Some((name, encoder)) => encoder
-                .start(&EncoderContext { name, engine: &context.engine })
-                .with_context(|| format!("cannot start encoder {name}"))?,
-        };
-        let encoding = if context.is_framed {
-            crate::plugin::framed(encoding, context.has_messages)
-        } else {
-            encoding
-        };
         let position = reader.position();
         Ok(Feeder {
             row: routing.row(&context.name),
@@ -96,6 +104,26 @@ impl Feeder {
     /// The name of the output.
     pub(super) fn name(&self) -> &str {
         &self.plan.context.name
+    }
+
+    /// Goes over to another version of its encoder from the next entry on, with the state of the one
+    /// before. If that fails, the one before goes on.
+    pub(super) fn recode(&mut self, name: &str, encoder: Arc<dyn Encoder>) -> anyhow::Result<()> {
+        let before = self.plan.encoder.replace((name.to_owned(), encoder));
+        let started = encoding_of(&self.plan).and_then(|mut fresh| {
+            let mut states = States::new();
+            self.encoding.hand_on(&mut states);
+            fresh.take_over(&states).context("it cannot take over the state")?;
+            Ok(fresh)
+        });
+        match started {
+            Ok(fresh) => self.encoding = fresh,
+            Err(error) => {
+                self.plan.encoder = before;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Asks another matcher from the next entry on.

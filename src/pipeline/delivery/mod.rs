@@ -80,6 +80,7 @@ struct Shared {
 enum Command {
     Add(Box<Seed>, Arc<Routing>, Sender<anyhow::Result<()>>),
     Remove(Arc<str>, Sender<()>),
+    Recode(Arc<str>, (String, Arc<dyn Encoder>), Sender<anyhow::Result<()>>),
     Route(Arc<Routing>),
     ShutDown,
 }
@@ -181,6 +182,18 @@ impl Deliveries {
         self.tell(Command::Remove(running.name.clone(), tx))?;
         let _ = tokio::task::spawn_blocking(move || rx.recv_timeout(Duration::from_secs(5))).await;
         Ok(())
+    }
+
+    /// Has an output go over to another version of its encoder.
+    pub(super) fn recode(
+        &self,
+        output: &str,
+        name: &str,
+        encoder: Arc<dyn Encoder>,
+    ) -> anyhow::Result<()> {
+        let (tx, rx) = crossbeam_channel::bounded(1);
+        self.tell(Command::Recode(Arc::from(output), (name.to_owned(), encoder), tx))?;
+        rx.recv().map_err(|_| anyhow::anyhow!("the delivery thread has ended"))?
     }
 
     /// Has the thread ask other matchers.
@@ -291,6 +304,11 @@ fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
                         stays
                     });
                     let _ = done.send(());
+                }
+                Command::Recode(output, (name, encoder), done) => {
+                    let feeder = feeders.iter_mut().find(|feeder| *feeder.name() == *output);
+                    let recoded = feeder.map(|feeder| feeder.recode(&name, encoder));
+                    let _ = done.send(recoded.unwrap_or(Ok(())));
                 }
                 Command::Route(new) => {
                     routing = new;

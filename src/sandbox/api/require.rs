@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use crate::sandbox::context::Context;
 use crate::sandbox::load;
@@ -12,6 +13,9 @@ use crate::sandbox::raw::compile;
 
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 4 << 20;
+
+/// As many modules are kept, more than any script requires.
+const MAX_MODULES: usize = 256;
 
 /// Finds the module called `name` and compiles it into the context.
 pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Complaint> {
@@ -24,11 +28,20 @@ pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Comp
         return Err(format!("module '{shown}' has no sound name").into());
     }
     let file = format!("{}.lua", shown.replace('.', "/"));
-    let Some((path, text)) = read(cx, &file)? else {
-        return Err(format!("module '{shown}' not found").into());
-    };
-    let chunk: CString = load::chunk_name(&path);
-    cx.module = (chunk, compile(load::script_text(&text)));
+    let kept = cx.setting.modules.kept.clone();
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if !kept.contains_key(&file) {
+        let Some(found) = read(cx, &file)? else {
+            return Err(format!("module '{shown}' not found").into());
+        };
+        if kept.len() >= MAX_MODULES {
+            kept.clear();
+        }
+        kept.insert(file.clone(), found);
+    }
+    let (path, text) = &kept[&file];
+    let chunk: CString = load::chunk_name(path);
+    cx.module = (chunk, compile(load::script_text(text)));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A whole engine: what it promises of messages and states, tried from outside.
 
 mod changes;
+mod coding;
 mod crash;
 mod failing;
 mod inputs;
@@ -16,6 +17,7 @@ use libtest_mimic::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     let groups = [
         changes::trials(),
+        coding::trials(),
         crash::trials(),
         failing::trials(),
         inputs::trials(),
