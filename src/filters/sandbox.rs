@@ -45,14 +45,11 @@ impl Filter for SandboxFilter {
         spec.limits.max_timer_inject = cx.engine.max_timer_inject;
         spec.limits.max_message_loops = cx.engine.max_message_loops;
         let sandbox = Sandbox::load(&spec).context("cannot load the script")?;
-        let mut script = Script {
+        Ok(Box::new(Script {
             sandbox,
             cpu_limit: spec.limits.cpu,
             calls_on_end: self.0.timer_event_on_shutdown,
-            usage: Usage::default(),
-        };
-        script.note_usage();
-        Ok(Box::new(script))
+        }))
     }
 
     fn files(&self, engine: &Engine) -> Vec<std::path::PathBuf> {
@@ -76,7 +73,6 @@ struct Script {
     sandbox: Sandbox,
     cpu_limit: Duration,
     calls_on_end: bool,
-    usage: Usage,
 }
 
 impl Filtering for Script {
@@ -90,7 +86,6 @@ impl Filtering for Script {
         let on_failure = &mut *call.on_failure;
         let mut tell = |failure| on_failure(told(failure));
         let processed = self.sandbox.process(batch, matched, now, call.out, &mut tell);
-        self.note_usage();
         processed.stop.map_or(Ok(()), |stop| Err(stopped(stop)))
     }
 
@@ -119,25 +114,28 @@ impl Filtering for Script {
         self.sandbox.limit_cpu(self.cpu_limit.saturating_mul(factor));
     }
 
-    fn usage(&self) -> Usage {
-        self.usage
+    fn begin(&mut self) {
+        self.sandbox.begin_calls();
+    }
+
+    fn end(&mut self) {
+        self.sandbox.end_calls();
+    }
+
+    fn usage(&mut self) -> Usage {
+        let used = self.sandbox.usage();
+        Usage {
+            memory: used.memory as u64,
+            max_memory: used.max_memory as u64,
+            max_output: used.max_output as u64,
+        }
     }
 }
 
 impl Script {
-    fn note_usage(&mut self) {
-        let used = self.sandbox.usage();
-        self.usage = Usage {
-            memory: used.memory as u64,
-            max_memory: used.max_memory as u64,
-            max_output: used.max_output as u64,
-        };
-    }
-
     fn timer_event(&mut self, call: &mut FilterCall<'_>, is_shutdown: bool) -> Result<(), Stop> {
         let now = EntryTime { position: call.entry, ns: call.time };
         let result = self.sandbox.timer(call.time, now, is_shutdown, call.out);
-        self.note_usage();
         match result {
             Ok(()) => Ok(()),
             Err(Trouble::Failed(failure)) => {

@@ -145,6 +145,12 @@ pub trait Filtering {
         call: &mut FilterCall<'_>,
     ) -> Result<(), Stop>;
 
+    /// Many calls may come, one after the other: what need not be done for each is done here.
+    fn begin(&mut self) {}
+
+    /// The calls are over for now.
+    fn end(&mut self) {}
+
     /// Does what is due every `ticker_interval`.
     ///
     /// # Errors
@@ -177,7 +183,7 @@ pub trait Filtering {
     fn widen(&mut self, _factor: u32) {}
 
     /// What the filter costs.
-    fn usage(&self) -> Usage {
+    fn usage(&mut self) -> Usage {
         Usage::default()
     }
 }

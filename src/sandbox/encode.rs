@@ -24,8 +24,7 @@ impl Sandbox {
     /// is as it was.
     pub fn decode(&mut self, draft: &mut Draft, out: &mut Batch) -> Result<(), Trouble> {
         let kept = out.len();
-        let watch = self.watch.clone();
-        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        let _watched = self.watch_call();
         let loans = Loans { draft: Some(draft), out: Some(&mut *out), ..Loans::default() };
         let result = self.state.lend(loans, |state| {
             state.cx().begin_call(0, 0, u32::MAX);
@@ -46,8 +45,7 @@ impl Sandbox {
     /// # Errors
     /// When the script could not encode the message; `out` is then as it was.
     pub fn encode(&mut self, message: &Message<'_>, out: &mut Vec<u8>) -> Result<bool, Trouble> {
-        let watch = self.watch.clone();
-        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        let _watched = self.watch_call();
         let loans = Loans { message: Some(message), ..Loans::default() };
         let result = self.state.lend(loans, |state| {
             state.cx().begin_call(0, 0, u32::MAX);

@@ -57,6 +57,7 @@ impl Sandbox {
         Ok(Sandbox {
             state,
             watch,
+            watched: None,
             limits: spec.limits,
             has_timer,
             file: spec.script.path.clone(),

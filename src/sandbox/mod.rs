@@ -62,6 +62,8 @@ pub use spec::Spec;
 pub struct Sandbox {
     state: raw::State,
     watch: Arc<watchdog::Watch>,
+    /// Kept over many calls that come one after the other.
+    watched: Option<watchdog::Watched>,
     limits: Limits,
     has_timer: bool,
     file: PathBuf,
@@ -83,9 +85,31 @@ impl Sandbox {
         Usage { memory, max_memory, ..self.state.cx().usage }
     }
 
+    /// Has calls watched until [`Sandbox::end_calls`], rather than each for itself. No other state
+    /// is called on this thread meanwhile.
+    pub fn begin_calls(&mut self) {
+        // One that ends takes the watch away, so it ends first.
+        self.watched = None;
+        self.watched = Some(self.watch.watch(self.state.interrupt(), self.limits.cpu));
+    }
+
+    /// Ends what [`Sandbox::begin_calls`] has begun.
+    pub fn end_calls(&mut self) {
+        self.watched = None;
+    }
+
+    /// Watches one call, unless calls are watched already.
+    fn watch_call(&self) -> Option<watchdog::Watched> {
+        let is_watched = self.watched.is_some();
+        (!is_watched).then(|| self.watch.watch(self.state.interrupt(), self.limits.cpu))
+    }
+
     /// Allows each call this much CPU time from now on; zero is no limit.
     pub fn limit_cpu(&mut self, limit: Duration) {
         self.limits.cpu = limit;
+        if self.watched.is_some() {
+            self.begin_calls();
+        }
     }
 
     /// Collects all garbage, which takes time that grows with the state.

@@ -31,8 +31,7 @@ impl Sandbox {
         on_failure: &mut dyn FnMut(Failure),
     ) -> Processed {
         let max_inject = self.limits.max_process_inject;
-        let watch = self.watch.clone();
-        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        let _watched = self.watch_call();
         self.state.cx().now = now;
         let mut processed = Processed::default();
         let loans = Loans { batch: Some(batch), out: Some(out), ..Loans::default() };
@@ -73,8 +72,7 @@ impl Sandbox {
             return Ok(());
         }
         let max_inject = self.limits.max_timer_inject;
-        let watch = self.watch.clone();
-        let _watched = watch.watch(self.state.interrupt(), self.limits.cpu);
+        let _watched = self.watch_call();
         self.state.cx().now = now;
         let loans = Loans { out: Some(out), ..Loans::default() };
         let result = self.state.lend(loans, |state| {

@@ -62,8 +62,9 @@ struct Running {
 }
 
 /// Calls are watched as long as this lives.
-pub(super) struct Watched<'a> {
-    watch: &'a Watch,
+#[derive(Debug)]
+pub(super) struct Watched {
+    watch: Arc<Watch>,
 }
 
 impl Watch {
@@ -95,7 +96,7 @@ impl Watch {
     }
 
     /// Watches the calls of a state, each of which may take `limit`; zero is no limit.
-    pub(super) fn watch(&self, interrupt: Interrupt, limit: Duration) -> Watched<'_> {
+    pub(super) fn watch(self: &Arc<Watch>, interrupt: Interrupt, limit: Duration) -> Watched {
         if !limit.is_zero() {
             *lock(&self.running) = Some(Running { interrupt, limit });
             let dog = dog();
@@ -103,7 +104,7 @@ impl Watch {
                 dog.thread.unpark();
             }
         }
-        Watched { watch: self }
+        Watched { watch: self.clone() }
     }
 
     /// Looks at the thread; `seen` is the call seen last, and the CPU time at that moment.
@@ -125,7 +126,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for Watched {
     fn drop(&mut self) {
         *lock(&self.watch.running) = None;
     }

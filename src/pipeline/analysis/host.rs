@@ -63,6 +63,8 @@ pub(super) struct Host {
     pub(super) next_due: u64,
     pub(super) backoff: Backoff,
     pub(super) keeping: Keeping,
+    /// Messages matched that have not been counted.
+    matched: u64,
     /// Time taken in the stride that is being worked on.
     pub(super) spent: Duration,
     /// CPU time taken since the start.
@@ -118,6 +120,7 @@ impl Host {
             passed_over: Vec::new(),
             next_due: 0,
             backoff,
+            matched: 0,
             spent: Duration::ZERO,
             cpu: Duration::ZERO,
             counted_cpu: Duration::ZERO,
@@ -151,8 +154,9 @@ impl Host {
 
     /// Brings the numbers up to date.
     pub(super) fn count(&mut self, end: Position) {
-        let Some(filtering) = &self.filtering else { return };
         let counters = &self.plan.counters;
+        counters.matched.add(std::mem::take(&mut self.matched));
+        let Some(filtering) = &mut self.filtering else { return };
         let cpu = self.cpu.saturating_sub(self.counted_cpu);
         counters.cpu.add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX));
         self.counted_cpu = self.cpu;
@@ -180,7 +184,7 @@ impl Host {
         } else {
             matched
         };
-        self.plan.counters.matched.add(matched.len() as u64);
+        self.matched += matched.len() as u64;
         let is_muted =
             |index: &u16| Mark { entry: number, message: u32::from(*index) } <= self.muted_until;
         let muted = matched.partition_point(is_muted);

@@ -24,6 +24,10 @@ use crate::stdx::clock;
 const SLICE: Duration = Duration::from_millis(5);
 /// At most so many entries are read before the filters run over them.
 const STRIDE: usize = 16;
+/// A stride is an entry longer for every so many filters: few filters find the messages in the
+/// processor's cache when it is short, many find their states there when it is long. Measured with
+/// 25 and 500 filters a thread, the other way round costs a third more.
+const FILTERS_PER_ENTRY: usize = 32;
 /// A filter's time in a stride is looked at every so many messages.
 const MESSAGES_BETWEEN_LOOKS: usize = 8;
 /// The pass looks for due snapshots every so many entries.
@@ -69,7 +73,9 @@ impl Thread {
         let cpu = clock::thread_cpu();
         let mut began = Instant::now();
         for index in 0..self.hosts.len() {
+            self.hosts[index].begin();
             let turn = self.turn(index, &stride, (!is_alone).then_some(began));
+            self.hosts[index].end();
             let now = Instant::now();
             let host = &mut self.hosts[index];
             host.spent += now - began;
@@ -138,7 +144,8 @@ impl Thread {
     /// Reads what there is, at most [`STRIDE`] entries, and asks the matchers.
     fn stride(&mut self) -> Vec<Read> {
         let mut stride = Vec::new();
-        while stride.len() < STRIDE {
+        let most = (self.hosts.len() / FILTERS_PER_ENTRY).clamp(1, STRIDE);
+        while stride.len() < most {
             match self.pass.next() {
                 Ok(Next::Entry(entry)) => stride.push(Read::new(entry, &self.routing)),
                 Ok(Next::Empty) => break,
@@ -164,7 +171,9 @@ impl Thread {
             match self.hosts[index].pace {
                 Pace::Behind => {
                     let cpu = clock::thread_cpu();
+                    self.hosts[index].begin();
                     is_moving |= self.slice(index);
+                    self.hosts[index].end();
                     self.hosts[index].cpu += clock::thread_cpu().saturating_sub(cpu);
                 }
                 Pace::Paused(until) if Instant::now() >= until => {
@@ -218,6 +227,18 @@ impl Thread {
 }
 
 impl Host {
+    fn begin(&mut self) {
+        if let Some(filtering) = &mut self.filtering {
+            filtering.begin();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(filtering) = &mut self.filtering {
+            filtering.end();
+        }
+    }
+
     /// Goes on alone from where it is.
     fn leave(&mut self) {
         if self.pace == Pace::Level {
