@@ -24,6 +24,9 @@ pub(super) struct Facts {
     pub(super) has_captures: bool,
     /// How many bytes it consumes, if that is always the same.
     pub(super) length: Option<u32>,
+    /// It may ask the host before it has consumed anything: then it counts as nullable with all that
+    /// follows, for the host is to be asked whatever comes.
+    asks: bool,
     /// A grammar that has been looked at; it depends on nothing outside.
     is_settled: bool,
 }
@@ -36,6 +39,7 @@ impl Facts {
         is_headfail: false,
         has_captures: true,
         length: None,
+        asks: true,
         is_settled: false,
     };
 
@@ -47,6 +51,7 @@ impl Facts {
         is_headfail: false,
         has_captures: false,
         length: Some(0),
+        asks: false,
         is_settled: false,
     };
 
@@ -58,6 +63,7 @@ impl Facts {
             is_headfail: true,
             has_captures: false,
             length: Some(1),
+            asks: false,
             is_settled: false,
         }
     }
@@ -65,11 +71,12 @@ impl Facts {
     fn then(self, next: Facts) -> Facts {
         Facts {
             first: if self.is_nullable { self.first.union(next.first) } else { self.first },
-            is_nullable: self.is_nullable && next.is_nullable,
+            is_nullable: self.is_nullable && (next.is_nullable || self.asks),
             is_nofail: self.is_nofail && next.is_nofail,
             is_headfail: self.is_headfail && next.is_nofail,
             has_captures: self.has_captures || next.has_captures,
             length: self.length.zip(next.length).and_then(|(a, b)| a.checked_add(b)),
+            asks: self.asks || (self.is_nullable && next.asks),
             is_settled: false,
         }
     }
@@ -82,6 +89,7 @@ impl Facts {
             is_headfail: self.is_headfail && other.is_headfail,
             has_captures: self.has_captures || other.has_captures,
             length: self.length.filter(|length| other.length == Some(*length)),
+            asks: self.asks || other.asks,
             is_settled: false,
         }
     }
@@ -234,13 +242,17 @@ impl Pattern {
             Op::And => {
                 Facts { is_nofail: child.is_nofail, has_captures: child.has_captures, ..nothing }
             }
-            Op::Not | Op::Behind(_) => {
-                Facts { is_nofail: false, has_captures: child.has_captures, ..nothing }
-            }
+            Op::Not | Op::Behind(_) => Facts {
+                is_nofail: false,
+                has_captures: child.has_captures,
+                asks: child.asks,
+                ..nothing
+            },
             Op::Capture(..) => Facts { has_captures: true, ..child },
             Op::Runtime(_) => Facts {
                 first: if child.is_nullable { ByteSet::FULL } else { child.first },
                 is_nullable: child.is_nullable,
+                asks: child.is_nullable,
                 ..Facts::UNKNOWN
             },
             _ => child,

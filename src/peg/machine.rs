@@ -23,6 +23,7 @@ const CALL: u32 = u32::MAX;
 const OPEN: u32 = u32::MAX;
 const CLOSE: u32 = u32::MAX;
 const HELD: u32 = u32::MAX - 1;
+const TOGETHER: u32 = u32::MAX - 2;
 
 /// How a match stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub enum Outcome {
 /// | its number | else | a capture of that length begins at `at`, with nothing inside |
 /// | `CLOSE` | – | the capture that is open ends at `at` |
 /// | `HELD` | its number | a value that the host holds |
+/// | `TOGETHER` | `OPEN` | what is inside is one capture of such values |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) at: u32,
@@ -64,6 +66,10 @@ impl Event {
 
     pub(super) fn is_close(self) -> bool {
         self.capture == CLOSE
+    }
+
+    pub(super) fn is_together(self) -> bool {
+        self.capture == TOGETHER
     }
 
     pub(super) fn is_held(self) -> bool {
@@ -245,6 +251,7 @@ impl Match {
                 Inst::BackCommit(target) => {
                     if let Some(frame) = self.stack.pop() {
                         at = frame.at as usize;
+                        self.events.truncate(frame.events as usize);
                     }
                     inst = target as usize;
                     continue;
@@ -418,10 +425,16 @@ impl Match {
         let start = self.events.get(event).map_or(0, |event| event.at);
         self.events.truncate(event);
         self.at = at as u32;
+        if values > 0 {
+            self.note(Event { at: start, length: OPEN, capture: TOGETHER })?;
+        }
         for _ in 0..values {
             let length = self.held.len() as u32;
             self.held.push(self.events.len() as u32);
             self.note(Event { at: start, length, capture: HELD })?;
+        }
+        if values > 0 {
+            self.note(Event { at: self.at, length: 0, capture: CLOSE })?;
         }
         Ok(true)
     }

@@ -11,6 +11,7 @@ mod configurations;
 mod engine;
 mod filter;
 mod harness;
+mod lpeg;
 mod quickstart;
 mod readme;
 mod reports;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         configurations::trials(),
         engine::trials(),
         filter::trials(),
+        lpeg::trials(),
         check::trials(),
         reports::trials(),
         tls::trials(),

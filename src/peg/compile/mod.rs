@@ -8,6 +8,9 @@
 //! behind the repetition fails the whole. Inside an alternative it is not, so there everything may
 //! follow.
 
+mod choice;
+mod repeat;
+
 use std::collections::HashMap;
 
 use super::Error;
@@ -25,9 +28,6 @@ use super::tree::Pattern;
 
 /// The most instructions of a program.
 const MAX_CODE: usize = 1 << 20;
-
-/// The most nodes that are compiled twice for the sake of choosing by a table.
-const MAX_COPIED: u32 = 64;
 
 /// What is known where a piece of code stands.
 #[derive(Clone, Copy)]
@@ -175,183 +175,6 @@ impl Compiler<'_> {
     fn first(&self, index: usize, follow: ByteSet) -> ByteSet {
         let facts = &self.facts[index];
         if facts.is_nullable { facts.first.union(follow) } else { facts.first }
-    }
-
-    fn choice(&mut self, index: usize, place: Place) -> Result<(), Error> {
-        let children: Vec<usize> = self.tree.children(index).collect();
-        if self.dispatch(&children, place)? {
-            return Ok(());
-        }
-        self.alternatives(&children, place)
-    }
-
-    /// Tries one alternative after the other.
-    fn alternatives(&mut self, children: &[usize], place: Place) -> Result<(), Error> {
-        let Some((last, others)) = children.split_last() else { return Ok(()) };
-        let mut rest = vec![self.first(*last, place.follow); children.len()];
-        for at in (0..others.len()).rev() {
-            rest[at] = rest[at + 1].union(self.first(children[at], place.follow));
-        }
-        let mut ends = Vec::new();
-        for (at, child) in others.iter().enumerate() {
-            let facts = self.facts[*child];
-            let is_last_empty = at + 2 == children.len() && self.tree.nodes[*last].op == Op::True;
-            let is_certain =
-                facts.is_headfail || (!facts.is_nullable && facts.first.is_disjoint(rest[at + 1]));
-            if is_certain {
-                let test = self.test(facts.first);
-                let tested = Some(facts.first);
-                self.node(*child, Place { is_optional: false, tested, follow: place.follow })?;
-                if !is_last_empty {
-                    ends.push(self.emit(Inst::Jump(0)));
-                }
-                self.land(test);
-            } else if is_last_empty && place.is_optional {
-                let next = narrow(self.here() + 1);
-                self.emit(Inst::PartialCommit(next));
-                self.node(*child, Place { is_optional: true, ..Place::ANYWHERE })?;
-            } else {
-                let test = if facts.is_nullable { None } else { self.test(facts.first) };
-                let tested = (!facts.is_nullable).then_some(facts.first);
-                let choice = self.emit(Inst::Choice(0));
-                self.node(*child, Place { is_optional: is_last_empty, tested, ..Place::ANYWHERE })?;
-                ends.push(self.emit(Inst::Commit(0)));
-                self.land(Some(choice));
-                self.land(test);
-            }
-        }
-        self.node(*last, Place { tested: None, ..place })?;
-        for end in ends {
-            self.land(Some(end));
-        }
-        Ok(())
-    }
-
-    /// Chooses among many alternatives by a table, if the next byte tells enough.
-    fn dispatch(&mut self, children: &[usize], place: Place) -> Result<bool, Error> {
-        let is_sure = |child: &usize| !self.facts[*child].is_nullable;
-        if children.len() < 4 || self.program.tables.len() >= 64 || !children.iter().all(is_sure) {
-            return Ok(false);
-        }
-        // Alternatives that begin alike are tried one after the other, under the same entry.
-        let mut groups: Vec<(Vec<usize>, ByteSet)> = Vec::new();
-        for byte in 0..=u8::MAX {
-            let fitting: Vec<usize> = children
-                .iter()
-                .copied()
-                .filter(|child| self.facts[*child].first.contains(byte))
-                .collect();
-            match groups.iter_mut().find(|(group, _)| *group == fitting) {
-                Some((_, set)) => set.insert(byte),
-                None => groups.push((fitting, ByteSet::of(&[byte]))),
-            }
-        }
-        let copies: u32 = groups
-            .iter()
-            .flat_map(|(group, _)| group)
-            .map(|child| self.tree.nodes[*child].size)
-            .sum();
-        let all: u32 = children.iter().map(|child| self.tree.nodes[*child].size).sum();
-        if copies > all + MAX_COPIED || groups.len() > 128 {
-            return Ok(false);
-        }
-        let number = self.program.tables.len();
-        self.program.tables.push([0; 256]);
-        self.emit(Inst::Dispatch(narrow(number)));
-        let fail = narrow(self.emit(Inst::Fail));
-        self.program.tables[number] = [fail; 256];
-        let mut ends = Vec::new();
-        for (group, set) in groups {
-            if group.is_empty() {
-                continue;
-            }
-            let entry = narrow(self.here());
-            for byte in set.iter() {
-                self.program.tables[number][usize::from(byte)] = entry;
-            }
-            let tested = Some(set);
-            match group[..] {
-                [only] => self.node(only, Place { tested, is_optional: false, ..place })?,
-                _ => self.alternatives(&group, Place { is_optional: false, ..place })?,
-            }
-            ends.push(self.emit(Inst::Jump(0)));
-        }
-        for end in ends {
-            self.land(Some(end));
-        }
-        Ok(true)
-    }
-
-    fn repeat(&mut self, child: usize, count: u32, place: Place) -> Result<(), Error> {
-        if let Some(set) = self.tree.set_at(child) {
-            let plain = count.saturating_sub(1);
-            for _ in 0..plain {
-                self.one_byte(child, None);
-            }
-            self.span(set, count > 0);
-            return Ok(());
-        }
-        let mut tested = place.tested;
-        for _ in 0..count {
-            self.node(child, Place { tested, ..Place::ANYWHERE })?;
-            tested = None;
-        }
-        let facts = self.facts[child];
-        if facts.is_headfail || (!facts.is_nullable && facts.first.is_disjoint(place.follow)) {
-            let start = self.here();
-            let test = self.test(facts.first);
-            self.node(child, Place { tested: Some(facts.first), ..Place::ANYWHERE })?;
-            self.emit(Inst::Jump(narrow(start)));
-            self.land(test);
-            return Ok(());
-        }
-        let test = if facts.is_nullable { None } else { self.test(facts.first) };
-        let choice = if place.is_optional {
-            let next = narrow(self.here() + 1);
-            self.emit(Inst::PartialCommit(next));
-            None
-        } else {
-            Some(self.emit(Inst::Choice(0)))
-        };
-        let start = self.here();
-        self.node(child, Place::ANYWHERE)?;
-        self.emit(Inst::PartialCommit(narrow(start)));
-        self.land(choice);
-        self.land(test);
-        Ok(())
-    }
-
-    fn span(&mut self, set: ByteSet, is_one_needed: bool) {
-        let inst = match (set.complement().single(), is_one_needed) {
-            (Some(byte), false) => Inst::Until(byte),
-            (Some(byte), true) => Inst::Until1(byte),
-            (None, false) => Inst::Span(self.set_number(set)),
-            (None, true) => Inst::Span1(self.set_number(set)),
-        };
-        self.emit(inst);
-    }
-
-    fn at_most(&mut self, child: usize, count: u32, place: Place) -> Result<(), Error> {
-        let facts = self.facts[child];
-        let mut ends: Vec<Label> = Vec::new();
-        if facts.is_headfail || (!facts.is_nullable && facts.first.is_disjoint(place.follow)) {
-            for _ in 0..count {
-                ends.push(self.test(facts.first));
-                self.node(child, Place { tested: Some(facts.first), ..Place::ANYWHERE })?;
-            }
-        } else {
-            ends.push(Some(self.emit(Inst::Choice(0))));
-            for time in 0..count {
-                self.node(child, Place::ANYWHERE)?;
-                let next = narrow(self.here() + 1);
-                let is_last = time + 1 == count;
-                self.emit(if is_last { Inst::Commit(next) } else { Inst::PartialCommit(next) });
-            }
-        }
-        for end in ends {
-            self.land(end);
-        }
-        Ok(())
     }
 
     fn and(&mut self, child: usize, place: Place) -> Result<(), Error> {

@@ -5,6 +5,9 @@
 //! their numbers, so that whoever carries it out needs to know nothing of captures. Like the match it
 //! pauses when its fuel is used up: back references can make a plan much longer than the captures.
 
+mod action;
+mod text;
+
 use super::Error;
 use super::machine::Event;
 use super::machine::Match;
@@ -12,109 +15,9 @@ use super::program::Kind;
 use super::program::NO_CONSTANT;
 use super::program::Program;
 use super::tree::Capture;
+use super::tree::Kept;
 
-/// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Pushes a part of the subject.
-    Text {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Pushes a whole number.
-    Number(u32),
-    /// Pushes a constant.
-    Constant(u32),
-    /// Pushes the extra argument of this number; it is an error if there is none.
-    Argument(u32),
-    /// Pushes a value that the host holds.
-    Held(u32),
-    /// Marks the height of the stack.
-    Mark,
-    /// Forgets the last mark.
-    Unmark,
-    /// Pushes a part of the subject if nothing stands above the last mark.
-    Whole {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Pushes a table with room for so many items and fields, and marks the height.
-    Table {
-        /// Items.
-        items: u32,
-        /// Fields.
-        fields: u32,
-    },
-    /// Appends a part of the subject to the table at the last mark.
-    ItemText {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Appends what stands above the table at the last mark to it.
-    Items,
-    /// Puts a part of the subject into the table at the last mark, under the constant.
-    FieldText {
-        /// The constant.
-        key: u32,
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Forgets the last mark and puts the first value above it into the table at the mark below, under
-    /// the constant.
-    Field(u32),
-    /// Forgets the last mark and keeps the value of this number above it; it is an error if there is
-    /// none.
-    Select(u32),
-    /// Forgets the last mark; what the constant, a table, has under the first value above it takes
-    /// the place of all of them, unless that is nil.
-    Query(u32),
-    /// Forgets the last mark; what the constant, a function, makes of the values above it takes their
-    /// place.
-    Call(u32),
-    /// Forgets the last mark and keeps the first value above it; it is an error if there is none.
-    FoldFirst,
-    /// Puts the constant, a function, below the value on top and marks the height below both.
-    FoldArm(u32),
-    /// Forgets the last mark; the first value there, a function, is given those above it and its
-    /// first result takes the place of all of them.
-    FoldCall,
-    /// Begins a text.
-    Begin,
-    /// Adds a part of the subject to the text.
-    Add {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Adds a part of the texts of the program to the text.
-    AddConstant {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// Forgets the last mark and adds the first value above it to the text, or the part of the
-    /// subject where there is none.
-    AddValue {
-        /// Where it begins.
-        at: u32,
-        /// How long it is.
-        length: u32,
-    },
-    /// The same, but it is an error if there is no value; the number is that of the capture.
-    AddCapture(u32),
-    /// Pushes the text.
-    End,
-}
+pub use action::Action;
 
 /// What is left to be planned.
 #[derive(Clone, Copy, Debug)]
@@ -270,10 +173,11 @@ impl Planner<'_> {
         let length = if event.is_open() {
             self.events.get(partner as usize).map_or(0, |close| close.at.saturating_sub(event.at))
         } else {
-            event.length
+            if event.is_held() { 0 } else { event.length }
         };
+        let kind = if event.is_together() { Kind::Of(Capture::Group) } else { Kind::Runtime };
         let taken = Taken {
-            kind: info.map_or(Kind::Runtime, |info| info.kind),
+            kind: info.map_or(kind, |info| info.kind),
             constant: info.map_or(NO_CONSTANT, |info| info.constant),
             at: event.at,
             length,
@@ -427,108 +331,6 @@ impl Planner<'_> {
         (items, fields)
     }
 
-    /// Plans what a capture adds to a text; `number` is that of the capture in a format.
-    fn text_of(&mut self, index: u32, taken: Taken, number: Option<u32>) -> Result<(), Error> {
-        let Taken { at, length, inside: (next, end), .. } = taken;
-        match taken.kind {
-            Kind::Of(Capture::Substitution) => {
-                self.later(Task::Text { next, end, from: at, to: at + length });
-            }
-            Kind::Of(Capture::Format) => self.format(taken)?,
-            Kind::Of(Capture::Simple) => self.add(at, at + length),
-            _ => {
-                self.act(Action::Mark);
-                let then = match number {
-                    Some(number) => Action::AddCapture(number),
-                    None => Action::AddValue { at, length },
-                };
-                self.later(Task::Do(then));
-                self.value(index, taken)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Plans a text with captures put into it.
-    fn format(&mut self, taken: Taken) -> Result<(), Error> {
-        let Some(super::tree::Kept::Text { at: start, len }) =
-            self.program.constants.get(taken.constant as usize).copied()
-        else {
-            return Ok(());
-        };
-        let form = self.program.slice(start, len);
-        let captures = self.numbered(taken);
-        // Tasks are done from the last to the first, so they are noted in order and turned round.
-        let base = self.plan.tasks.len();
-        let mut literal = 0;
-        let mut place = 0;
-        let mut parts: Vec<Part> = Vec::new();
-        while place < form.len() {
-            if form[place] != b'%' || place + 1 == form.len() {
-                place += 1;
-                continue;
-            }
-            parts.push(Part::Literal(literal, place));
-            let next = form[place + 1];
-            if next.is_ascii_digit() {
-                parts.push(Part::Capture(u32::from(next - b'0')));
-                literal = place + 2;
-            } else {
-                literal = place + 1;
-            }
-            place += 2;
-        }
-        parts.push(Part::Literal(literal, form.len()));
-        for part in parts {
-            match part {
-                Part::Literal(from, to) if from < to => {
-                    let (at, length) = (start + narrow(from), narrow(to - from));
-                    self.later(Task::Do(Action::AddConstant { at, length }));
-                }
-                Part::Literal(..) => {}
-                Part::Capture(number) => {
-                    let found = captures.get(number as usize).copied();
-                    let (index, inner) = found.ok_or(Error::NoCapture(number))?;
-                    self.part(index, inner, number);
-                }
-            }
-        }
-        self.plan.tasks[base..].reverse();
-        Ok(())
-    }
-
-    /// Notes what a capture adds to a format.
-    fn part(&mut self, index: Option<u32>, taken: Taken, number: u32) {
-        let Taken { at, length, .. } = taken;
-        match index {
-            None => self.later(Task::Do(Action::Add { at, length })),
-            Some(index) => self.later(Task::Capture { index, number }),
-        }
-    }
-
-    /// The captures that a format can name: the whole, then those inside, and those inside of
-    /// plain ones as well. Those without an event are plain texts.
-    fn numbered(&self, taken: Taken) -> Vec<(Option<u32>, Taken)> {
-        let mut found = vec![(None, taken)];
-        let (mut next, end) = taken.inside;
-        while next < end && found.len() < 10 {
-            if self.events[next as usize].is_close() {
-                // The end of a plain one.
-                next += 1;
-                continue;
-            }
-            let (inner, after) = self.take(next);
-            if inner.kind == Kind::Of(Capture::Simple) {
-                found.push((None, inner));
-                next += 1;
-            } else {
-                found.push((Some(next), inner));
-                next = after;
-            }
-        }
-        found
-    }
-
     /// The group that was captured last under the name in `constant`, seen from an event.
     fn group(&mut self, from: u32, constant: u32) -> Result<Taken, Error> {
         let mut index = from;
@@ -553,7 +355,6 @@ impl Planner<'_> {
     }
 
     fn is_same(&self, a: u32, b: u32) -> bool {
-        use super::tree::Kept;
         let constants = &self.program.constants;
         match (constants.get(a as usize), constants.get(b as usize)) {
             (Some(Kept::Text { at, len }), Some(Kept::Text { at: b_at, len: b_len })) => {
@@ -565,19 +366,13 @@ impl Planner<'_> {
 
     fn shown(&self, constant: u32) -> String {
         match self.program.constants.get(constant as usize) {
-            Some(super::tree::Kept::Text { at, len }) => {
+            Some(Kept::Text { at, len }) => {
                 String::from_utf8_lossy(self.program.slice(*at, *len)).into_owned()
             }
-            Some(super::tree::Kept::Number(number)) => number.to_string(),
+            Some(Kept::Number(number)) => number.to_string(),
             _ => "(a value)".to_owned(),
         }
     }
-}
-
-/// A part of a format.
-enum Part {
-    Literal(usize, usize),
-    Capture(u32),
 }
 
 fn narrow(number: usize) -> u32 {
