@@ -239,9 +239,12 @@ impl Pattern {
             Op::Repeat(count) => {
                 Facts { is_headfail: child.is_headfail && count == 1, length: None, ..child }
             }
-            Op::And => {
-                Facts { is_nofail: child.is_nofail, has_captures: child.has_captures, ..nothing }
-            }
+            Op::And => Facts {
+                is_nofail: child.is_nofail,
+                has_captures: child.has_captures,
+                asks: child.asks,
+                ..nothing
+            },
             Op::Not | Op::Behind(_) => Facts {
                 is_nofail: false,
                 has_captures: child.has_captures,

@@ -99,7 +99,7 @@ function attempt(seed)
   local subject = {}
   for index = 1, below(9) do subject[index] = letter() end
   subject = table.concat(subject)
-  local ok, pattern = pcall(make, below(4) + 1)
+  local ok, pattern = pcall(make, below(4) + 2)
   if not ok then return "no pattern: " .. shown(function() error(pattern, 0) end) end
   return subject .. ": " .. shown(lpeg.match, pattern, subject, 1, "arg")
 end
