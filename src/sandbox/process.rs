@@ -9,6 +9,7 @@ use super::raw::Entry;
 use super::raw::Loans;
 use super::raw::Raised;
 use super::raw::Returned;
+use super::raw::Round;
 use super::raw::State;
 use super::raw::With;
 use super::spec::EntryTime;
@@ -36,12 +37,10 @@ impl Sandbox {
         let mut processed = Processed::default();
         let loans = Loans { batch: Some(batch), out: Some(out), ..Loans::default() };
         self.state.lend(loans, |state| {
-            for &index in matched {
-                let place = usize::from(index);
-                state.turn_to(place);
-                let loops = batch.marks(place).loops;
-                state.cx().begin_call(u32::from(index), loops, max_inject);
-                match call(state, Entry::ProcessMessage, With::Message, Some(index)) {
+            let mut round = Round::new(batch, matched, max_inject);
+            while let Some(ended) = state.call_each(&mut round) {
+                let (message, kept) = (round.message(), round.kept());
+                match settle(state, ended, Entry::ProcessMessage, message, kept) {
                     Ok(()) => {}
                     Err(Trouble::Failed(failure)) => on_failure(failure),
                     Err(Trouble::Stopped(stop)) => {
@@ -49,11 +48,10 @@ impl Sandbox {
                         break;
                     }
                 }
-                processed.done += 1;
             }
+            state.cx().usage.calls += round.done() as u64;
+            processed.done = round.done() - usize::from(processed.stop.is_some());
         });
-        let usage = &mut self.state.cx().usage;
-        usage.calls += processed.done as u64 + u64::from(processed.stop.is_some());
         processed
     }
 
@@ -94,7 +92,19 @@ pub(super) fn call(
     index: Option<u16>,
 ) -> Result<(), Trouble> {
     let kept = state.cx().loan.out().map_or(0, |out| out.len());
-    let trouble = match state.call(entry, with) {
+    let ended = state.call(entry, with);
+    settle(state, ended, entry, index, kept)
+}
+
+/// Judges how a call ended; takes back what it has injected, behind `kept`, when it failed.
+fn settle(
+    state: &mut State,
+    ended: Result<Returned, Raised>,
+    entry: Entry,
+    index: Option<u16>,
+    kept: usize,
+) -> Result<(), Trouble> {
+    let trouble = match ended {
         Ok(returned) => match judge(returned, entry, index) {
             Ok(()) => return Ok(()),
             Err(trouble) => trouble,

@@ -42,8 +42,13 @@ pub(super) struct Counters {
 impl Counters {
     /// A call begins or ends; only the thread that makes the calls counts.
     pub(super) fn turn(&self) {
-        self.serial.store(self.serial.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        turn(&self.serial);
     }
+}
+
+/// A call begins or ends, which the watchdog reads off its thread's `serial`.
+pub(super) fn turn(serial: &AtomicU64) {
+    serial.store(serial.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// What the watchdog knows of one thread.

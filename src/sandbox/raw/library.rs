@@ -14,6 +14,7 @@ use super::function::ObjectKind;
 use super::object;
 use super::package;
 use super::require;
+use super::round;
 use super::state::Raised;
 use super::state::State;
 use super::text;
@@ -23,6 +24,9 @@ use crate::sandbox::context::Context;
 /// The tags of `msg` and `msg.Fields`.
 const MESSAGE_TAG: c_int = object::TAGS + 1;
 const FIELDS_TAG: c_int = object::TAGS + 2;
+
+/// The name of the function that calls `process_message` for many messages.
+const EACH: &CStr = c"heka.each";
 
 impl State {
     /// Puts host functions into the library `name`, or among the globals; a library that is there
@@ -170,6 +174,8 @@ impl State {
                 ffi::lua_pushlightuserdata(lua, context.cast());
                 ffi::lua_pushcclosurek(lua, traceback::handler, std::ptr::null(), 1, None);
                 ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, c"heka.handler".as_ptr());
+                ffi::lua_pushcclosurek(lua, round::each, std::ptr::null(), 0, None);
+                ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, EACH.as_ptr());
                 for name in [c"process_message", c"timer_event"] {
                     ffi::lua_pushstring_(lua, name.as_ptr());
                     ffi::lua_rawsetfield(lua, ffi::LUA_REGISTRYINDEX, name.as_ptr());
@@ -180,7 +186,7 @@ impl State {
         // SAFETY: the names are strings that exist already, so nothing is allocated.
         unsafe {
             ffi::lua_rawcheckstack(self.lua, 32);
-            for name in [c"heka.handler", c"heka.msg", c"process_message", c"timer_event"] {
+            for name in [c"heka.handler", c"heka.msg", c"process_message", c"timer_event", EACH] {
                 ffi::lua_rawgetfield(self.lua, ffi::LUA_REGISTRYINDEX, name.as_ptr());
                 slots += 1;
             }

@@ -8,6 +8,7 @@
 //! | 1 | the message handler, which notes the traceback |
 //! | 2 | `msg` |
 //! | 3, 4 | the names `process_message` and `timer_event` |
+//! | 5 | what calls `process_message` for many messages |
 
 use std::ffi::CStr;
 use std::ffi::c_int;
@@ -25,6 +26,8 @@ use super::interrupt::Gate;
 use super::interrupt::Interrupt;
 use super::library;
 use super::loan::Loans;
+use super::round::Pass;
+use super::round::Round;
 use super::selector;
 use super::selector::Selectors;
 use crate::sandbox::context::Context;
@@ -75,6 +78,7 @@ const HANDLER: c_int = 1;
 const MESSAGE: c_int = 2;
 const PROCESS_MESSAGE: c_int = 3;
 const TIMER_EVENT: c_int = 4;
+const EACH: c_int = 5;
 
 /// A Lua state with its context.
 #[derive(Debug)]
@@ -197,6 +201,17 @@ impl State {
             (base, ffi::lua_pcall(lua, count, 2, HANDLER))
         };
         let limit = self.finish();
+        self.ending(entry, base, status, limit)
+    }
+
+    /// How a call of a function of the script has ended, which left two values or an error.
+    fn ending(
+        &mut self,
+        entry: Entry,
+        base: c_int,
+        status: c_int,
+        limit: Option<Which>,
+    ) -> Result<Returned, Raised> {
         if status != 0 || limit.is_some() {
             if status != 0 && limit.is_none() && !self.has_entry(entry) {
                 // SAFETY: drops what the call left.
@@ -211,6 +226,45 @@ impl State {
             ffi::lua_settop(self.lua, base);
             Ok(returned)
         }
+    }
+
+    /// Calls `process_message` for the messages of the batch that is lent, until a call ends
+    /// otherwise than with status 0; gives how it ended, or nothing when no message is left.
+    pub(in crate::sandbox) fn call_each(
+        &mut self,
+        round: &mut Round<'_>,
+    ) -> Option<Result<Returned, Raised>> {
+        let mut pass = Pass {
+            round,
+            context: self.context,
+            gate: self.gate,
+            memory: self.memory,
+            serial: &raw const self.watch.serial,
+            is_over: false,
+        };
+        // SAFETY: the slots are laid and there is room; what the pass points to lives as long as the
+        // state, and the pass outlives the call.
+        let (base, status) = unsafe {
+            let lua = self.lua;
+            let base = ffi::lua_gettop(lua);
+            ffi::lua_pushvalue(lua, EACH);
+            ffi::lua_pushlightuserdata(lua, (&raw mut pass).cast());
+            ffi::lua_pushvalue(lua, MESSAGE);
+            ffi::lua_pushvalue(lua, PROCESS_MESSAGE);
+            (base, ffi::lua_pcall(lua, 3, 2, HANDLER))
+        };
+        let is_over = pass.is_over;
+        if status != 0 {
+            // The call that raised has not ended.
+            self.watch.turn();
+        }
+        let limit = self.limit_hit();
+        if is_over && status == 0 {
+            // SAFETY: drops what the call left.
+            unsafe { ffi::lua_settop(self.lua, base) };
+            return None;
+        }
+        Some(self.ending(Entry::ProcessMessage, base, status, limit))
     }
 
     /// Lends `loans` to the calls made in `work`.
@@ -229,11 +283,6 @@ impl State {
         self.cx().loan.begin(loans);
         let _back = TakeBack(self.context);
         work(self)
-    }
-
-    /// Turns to another message of the batch that is lent.
-    pub(in crate::sandbox) fn turn_to(&mut self, index: usize) {
-        self.cx().loan.turn_to(index);
     }
 
     /// Collects a part of the garbage; `kib` says how much work to do.
@@ -293,6 +342,11 @@ impl State {
     /// Ends a call; tells which limit it hit.
     fn finish(&mut self) -> Option<Which> {
         self.watch.turn();
+        self.limit_hit()
+    }
+
+    /// The limit that the last call has hit, forgotten with this.
+    fn limit_hit(&mut self) -> Option<Which> {
         // SAFETY: gate and memory live as long as the state, which is not running.
         let (gate, memory) = unsafe { (&mut *self.gate, &mut *self.memory) };
         if gate.tripped.is_none() && !memory.refused {

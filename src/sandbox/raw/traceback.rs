@@ -25,7 +25,9 @@ pub(super) unsafe extern "C-unwind" fn handler(state: *mut lua_State) -> c_int {
         let context = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(1)).cast::<Context>();
         let text = (*context).traceback();
         text.clear();
-        let depth = ffi::lua_stackdepth(state);
+        let mut depth = ffi::lua_stackdepth(state);
+        // At the bottom stands what calls the script for each message.
+        depth -= c_int::from(depth > 1 && is_native(state, depth - 1));
         for level in 1..depth.min(LEVELS) {
             write_level(state, level, text);
         }
@@ -34,6 +36,16 @@ pub(super) unsafe extern "C-unwind" fn handler(state: *mut lua_State) -> c_int {
         }
     }
     1
+}
+
+unsafe fn is_native(state: *mut lua_State, level: c_int) -> bool {
+    let mut record = MaybeUninit::<ffi::lua_Debug>::zeroed();
+    // SAFETY: as in `write_level`.
+    unsafe {
+        ffi::lua_getinfo(state, level, c"s".as_ptr(), record.as_mut_ptr()) != 0
+            && !record.assume_init_ref().what.is_null()
+            && CStr::from_ptr(record.assume_init_ref().what) == c"C"
+    }
 }
 
 unsafe fn write_level(state: *mut lua_State, level: c_int, text: &mut String) {
