@@ -138,7 +138,7 @@ impl Shared {
             self.work.notify_one();
         }
         drop(state);
-        drop(given_up);
+        self.spares.keep(given_up);
         self.wake_appended();
     }
 

@@ -169,7 +169,7 @@ impl Memory {
         if !given_up.is_empty() || done > before {
             shared.changed.notify_all();
         }
-        drop(given_up);
+        shared.spares.keep(given_up);
         if done > before {
             shared.wake_synced();
         }

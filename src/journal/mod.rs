@@ -45,6 +45,7 @@ mod scan;
 mod segment;
 mod settings;
 mod snapshots;
+mod spares;
 mod stage;
 mod state;
 mod status;
@@ -131,6 +132,12 @@ impl Journal {
     #[must_use]
     pub fn largest_entry(&self) -> usize {
         self.shared.largest_entry()
+    }
+
+    /// An empty batch with the memory of one that nobody needs any more.
+    #[must_use]
+    pub fn spare(&self) -> Option<Batch> {
+        self.shared.spares.take()
     }
 
     /// Appends what an input has decoded. Waits while too much is not synced yet, and while the

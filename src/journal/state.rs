@@ -26,9 +26,13 @@ use super::segment::Segment;
 use super::settings::Limits;
 use super::settings::StorageKind;
 use super::snapshots::Snapshots;
+use super::spares::Spares;
 use super::table::Sources;
 use super::values::Values;
 use crate::stdx::clock::Clock;
+
+/// Batches to be used again take at most one part in so many of the tail's bytes.
+const SPARE_SHARE: u64 = 4;
 
 /// Called when there is something new.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -209,6 +213,7 @@ pub(super) struct Shared {
     pub(super) clock_started: u64,
     pub(super) snapshots: Mutex<Snapshots>,
     pub(super) values: Mutex<Values>,
+    pub(super) spares: Spares,
     state: Mutex<State>,
     /// The writer waits here.
     pub(super) work: Condvar,
@@ -240,6 +245,7 @@ impl Shared {
     ) -> Shared {
         Shared {
             id,
+            spares: Spares::new(limits.tail_bytes / SPARE_SHARE),
             limits,
             snapshots: Mutex::new(stores.0),
             values: Mutex::new(stores.1),

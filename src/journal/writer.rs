@@ -288,7 +288,7 @@ impl Writer {
         let passed = state.readers.passed();
         let given_up = state.tail.trim(written, passed, self.shared.limits.tail_bytes);
         drop(state);
-        drop(given_up);
+        self.shared.spares.keep(given_up);
         self.shared.changed.notify_all();
         self.shared.wake_synced();
         Ok(())

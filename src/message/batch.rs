@@ -70,6 +70,15 @@ impl Batch {
         }
     }
 
+    /// The batch without anything in it, but with the memory it had.
+    #[must_use]
+    pub fn emptied(self) -> Batch {
+        let Batch { mut buffer, mut messages, .. } = self;
+        buffer.clear();
+        messages.clear();
+        Batch { buffer, messages, ..Batch::default() }
+    }
+
     /// Takes over a buffer of frames with plain headers.
     ///
     /// # Errors

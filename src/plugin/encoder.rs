@@ -100,6 +100,12 @@ impl Encoded {
         self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
+    /// Takes all records away; the memory stays.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.ends.len()

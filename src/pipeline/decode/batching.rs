@@ -92,7 +92,7 @@ impl Open {
         if self.opened.take().is_none() {
             return;
         }
-        let fresh = Batch::sized_like(&self.batch);
+        let fresh = self.journal.spare().unwrap_or_else(|| Batch::sized_like(&self.batch));
         let mut batch = std::mem::replace(&mut self.batch, fresh);
         for reached in self.reached.drain(..) {
             batch.reach(&reached.source, reached.position);

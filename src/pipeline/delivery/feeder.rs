@@ -216,6 +216,7 @@ impl Feeder {
             return;
         }
         if self.building.bytes.capacity() == 0 {
+            self.building = self.shared.spare().unwrap_or_default();
             self.building.bytes.reserve(self.usual);
         }
         let counters = &self.plan.counters;

@@ -9,6 +9,8 @@ mod feeder;
 mod task;
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -29,6 +31,7 @@ use super::routing::Routing;
 use crate::journal::Journal;
 use crate::journal::Position;
 use crate::journal::ReaderOptions;
+use crate::plugin::Encoded;
 use crate::plugin::Encoder;
 use crate::plugin::Load;
 use crate::plugin::Output;
@@ -72,8 +75,26 @@ struct Shared {
     delivered: AtomicU64,
     /// How often the feeder has to go back to there, because what was taken did not become certain.
     rounds: AtomicU64,
+    /// The memory of a load that was sent, for the next.
+    spare: Mutex<Option<Encoded>>,
     is_failing: AtomicBool,
     has_ended: AtomicBool,
+}
+
+impl Shared {
+    /// Keeps the memory of a load that was sent.
+    fn keep(&self, mut encoded: Encoded) {
+        if encoded.bytes.capacity() > 2 * MAX_LOAD {
+            return;
+        }
+        encoded.clear();
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(encoded);
+    }
+
+    /// Memory for a load, where there is some.
+    fn spare(&self) -> Option<Encoded> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What a thread is told.

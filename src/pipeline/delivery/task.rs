@@ -240,6 +240,7 @@ impl Task {
                     self.counters.sent.add(unsent);
                     self.counters.bytes.add(bytes);
                     pending.held = Some(load.entry);
+                    self.shared.keep(std::mem::take(&mut load.encoded));
                     pending.current = None;
                     if sent == Sent::Done
                         && let Err(failure) = self.flush(output, pending).await
