@@ -9,6 +9,7 @@ mod payload_regex;
 mod protobuf;
 mod sandbox;
 mod scribble;
+mod syslog;
 mod time_layout;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use payload_regex::PayloadRegexDecoder;
 use protobuf::ProtobufDecoder;
 use sandbox::SandboxDecoder;
 use scribble::ScribbleDecoder;
+use syslog::SyslogDecoder;
 
 /// The kinds of this family, one row each.
 pub const DECODERS: &[Kind<dyn Decoder>] = &[
@@ -33,4 +35,5 @@ pub const DECODERS: &[Kind<dyn Decoder>] = &[
     Kind::decoder::<ProtobufDecoder>(),
     Kind::decoder::<SandboxDecoder>(),
     Kind::decoder::<ScribbleDecoder>(),
+    Kind::decoder::<SyslogDecoder>(),
 ];

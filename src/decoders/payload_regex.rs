@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use anyhow::anyhow;
 use anyhow::bail;
-use chrono_tz::Tz;
 use regex_automata::Input;
 use regex_automata::PatternID;
 use regex_automata::meta;
@@ -18,6 +17,7 @@ use super::envelope::Envelope;
 use super::message_fields;
 use super::message_fields::Filled;
 use super::message_fields::MessageFields;
+use super::time_layout;
 use super::time_layout::TimeLayout;
 use crate::matcher;
 use crate::message::Batch;
@@ -49,15 +49,11 @@ pub(super) struct PayloadRegexDecoder {
     #[serde(default)]
     timestamp_layout: String,
     /// The zone of times that name none, as `Europe/Berlin`.
-    #[serde(default = "utc")]
+    #[serde(default = "time_layout::utc")]
     timestamp_location: String,
     /// Whether records that do not match are logged.
     #[serde(default = "is_true")]
     log_errors: bool,
-}
-
-fn utc() -> String {
-    "UTC".to_owned()
 }
 
 fn is_true() -> bool {
@@ -103,10 +99,7 @@ impl Decoder for PayloadRegexDecoder {
         if let Some(unknown) = fields.names().find(|name| group(name).is_none()) {
             bail!("message_fields use %{unknown}%, and `match_regex` has no group of that name");
         }
-        let zone: Tz = self
-            .timestamp_location
-            .parse()
-            .map_err(|_| anyhow!("timestamp_location {:?} is no zone", self.timestamp_location))?;
+        let zone = time_layout::zone("timestamp_location", &self.timestamp_location)?;
         Ok(Box::new(Matches {
             captures: regex.create_captures(),
             timestamp: group("Timestamp"),

@@ -102,7 +102,7 @@ fn show(message: &Message<'_>) -> String {
 }
 
 /// Checks what `payload` becomes; an error is `error: ` and its text.
-fn check(sections: &str, name: &str, payload: &str, expected: &str) {
+pub(super) fn check(sections: &str, name: &str, payload: &str, expected: &str) {
     let mut decoding = start(sections, name).unwrap();
     let found = match decode(&mut *decoding, Form::Payload, payload.as_bytes()) {
         Ok(batch) => batch.iter().map(|message| show(&message)).collect::<Vec<_>>().join("--\n"),
@@ -112,7 +112,7 @@ fn check(sections: &str, name: &str, payload: &str, expected: &str) {
 }
 
 /// Checks why a decoder does not start.
-fn check_refused(sections: &str, name: &str, expected: &str) {
+pub(super) fn check_refused(sections: &str, name: &str, expected: &str) {
     let error = start(sections, name).err().expect("a decoder that does not start");
     assert!(format!("{error:#}").contains(expected), "{error:#}");
 }

@@ -1,6 +1,7 @@
 //! How a setting says that times are written.
 
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
 use chrono_tz::Tz;
 
@@ -22,6 +23,19 @@ const USUAL: &[&str] = &[
     "Jan _2 15:04:05",
     "3:04PM",
 ];
+
+/// The zone of times where a setting names none.
+pub(super) fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// The zone that `setting` names.
+///
+/// # Errors
+/// When there is none of that name.
+pub(super) fn zone(setting: &str, name: &str) -> anyhow::Result<Tz> {
+    name.parse().map_err(|_| anyhow!("{setting} {name:?} is no zone"))
+}
 
 /// How times are written, and in which zone.
 #[derive(Clone, Debug)]

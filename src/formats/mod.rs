@@ -4,5 +4,6 @@ pub mod access_log;
 pub mod json_fields;
 pub mod json_message;
 pub mod json_text;
+pub mod syslog;
 pub mod time;
 pub mod user_agent;

@@ -1,11 +1,14 @@
 //! Where messages come from.
 
+mod connections;
+mod datagrams;
 mod file_polling;
 mod http_listen;
 pub mod logstreamer;
 mod process;
 mod stat_accum;
 mod stdin;
+mod syslog;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -17,6 +20,7 @@ use self::logstreamer::LogstreamerInput;
 use self::process::ProcessInput;
 use self::stat_accum::StatAccumInput;
 use self::stdin::StdinInput;
+use self::syslog::SyslogInput;
 use self::tcp::TcpInput;
 use self::udp::UdpInput;
 use crate::plugin::Input;
@@ -30,6 +34,7 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<ProcessInput>(),
     Kind::input::<StatAccumInput>(),
     Kind::input::<StdinInput>(),
+    Kind::input::<SyslogInput>(),
     Kind::input::<TcpInput>(),
     Kind::input::<UdpInput>(),
 ];

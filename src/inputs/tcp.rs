@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::io::AsyncReadExt;
-use tokio::task::JoinSet;
 
+use super::connections;
+use super::connections::Reading;
 use crate::net::Address;
 use crate::net::ListenOptions;
 use crate::net::Listener;
-use crate::net::Stream;
 use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::plugin::Defaults;
@@ -20,11 +18,6 @@ use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
 use crate::stdx::duration;
-
-/// The least and the most room a connection gets for one read, in bytes.
-const ROOM: std::ops::RangeInclusive<usize> = 4 * 1024..=128 * 1024;
-/// How long connections may take to hand over what they have read when the input stops.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Listens for streams, of framed Heka messages unless told otherwise. Messages without a header of
 /// their own have the name of the section as type and logger and the remote address as hostname.
@@ -94,73 +87,15 @@ impl Input for TcpInput {
     }
 }
 
-/// Takes connections until the input stops.
+/// Hands over what comes on the connections until the input stops.
 async fn serve(listener: Listener, cx: InputContext) -> anyhow::Result<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = cx.stopping.cancelled() => break,
-            // Ended ones are let go of as they end.
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted?,
-        };
-        let cx = cx.clone();
-        connections.spawn(async move {
-            let peer = accepted.peer();
-            let shaken = tokio::select! {
-                () = cx.stopping.cancelled() => return,
-                shaken = accepted.shake_hands() => shaken,
-            };
-            let ended = match shaken {
-                Ok((stream, _permit)) => receive(stream, &cx).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = ended {
-                tracing::warn!(input = &*cx.name, %peer, error = format!("{error:#}"), "connection failed");
-            }
-        });
-    }
-    drop(listener);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, all_ended).await;
-    Ok(())
-}
-
-/// Hands over what comes on one connection.
-async fn receive(mut connection: Stream, cx: &InputContext) -> anyhow::Result<()> {
-    let mut origin = cx.origin(&cx.name);
-    origin.hostname = connection.peer().host().into_bytes();
-    let mut stream = cx.stream(origin, None).await?;
-    let mut room = *ROOM.start();
-    loop {
-        let mut buffer = BytesMut::with_capacity(room);
-        let read = tokio::select! {
-            () = cx.stopping.cancelled() => break,
-            read = connection.read_buf(&mut buffer) => read,
-        };
-        match read {
-            Ok(0) => break,
-            Ok(read) => room = next_room(room, read),
-            Err(error) => {
-                stream.end(false).await?;
-                return Err(error.into());
-            }
-        }
-        stream.bytes(buffer.freeze()).await?;
-    }
-    stream.end(false).await
-}
-
-/// Twice the room after a read that filled it, half after one that did not fill a quarter: a quiet
-/// connection holds little.
-fn next_room(room: usize, read: usize) -> usize {
-    if read >= room {
-        (room * 2).min(*ROOM.end())
-    } else if read < room / 4 {
-        (room / 2).max(*ROOM.start())
-    } else {
-        room
-    }
+    connections::serve(listener, cx, |connection, cx| async move {
+        let mut origin = cx.origin(&cx.name);
+        origin.hostname = connection.peer().host().into_bytes();
+        let stream = cx.stream(origin, None).await?;
+        Reading::of(connection).hand_to(stream, &cx).await
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod heka_framing;
 mod null;
 mod pattern_grouping;
 mod regex;
+mod syslog_framing;
 mod token;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use heka_framing::HekaFramingSplitter;
 use null::NullSplitter;
 use pattern_grouping::PatternGroupingSplitter;
 use regex::RegexSplitter;
+use syslog_framing::SyslogFramingSplitter;
 use token::TokenSplitter;
 
 /// The kinds of this family, one row each.
@@ -24,5 +26,6 @@ pub const SPLITTERS: &[Kind<dyn Splitter>] = &[
     Kind::splitter::<NullSplitter>(),
     Kind::splitter::<PatternGroupingSplitter>(),
     Kind::splitter::<RegexSplitter>(),
+    Kind::splitter::<SyslogFramingSplitter>(),
     Kind::splitter::<TokenSplitter>(),
 ];

@@ -16,6 +16,7 @@ mod quickstart;
 mod readme;
 mod reports;
 mod scripts;
+mod sources;
 mod suite;
 mod tidy;
 mod tls;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         tidy::trials(),
         command_line::trials(),
         scripts::trials(),
+        sources::trials(),
         readme::trials(),
         quickstart::trials(),
         configurations::trials(),
