@@ -31,6 +31,7 @@ fn main() {
     let combined = "log_format = \"combined\"\n";
     let encoded = measure("AccessLogDecoder, combined", "AccessLogDecoder", combined, &lines);
     measure("ProtobufDecoder", "ProtobufDecoder", "", &encoded);
+    native_decoders();
     let objects = objects(&lines);
     measure("JsonDecoder, eight members", "JsonDecoder", "", &objects);
     let regex = "match_regex = '^(?P<Address>\\S+) \\S+ (?P<User>\\S+) \\[(?P<Timestamp>[^\\]]+)\\] \
@@ -38,6 +39,72 @@ fn main() {
                  timestamp_layout = '02/Jan/2006:15:04:05 -0700'\n\
                  message_fields = { Address = '%Address%', Request = '%Request%', Status = '%Status%' }\n";
     measure("PayloadRegexDecoder, six groups", "PayloadRegexDecoder", regex, &lines);
+}
+
+/// The decoders of one format, each with lines that are alike but for a number.
+fn native_decoders() {
+    let lines = |line: &str| -> Vec<Vec<u8>> {
+        (0..RECORDS).map(|index| line.replace('#', &index.to_string()).into_bytes()).collect()
+    };
+    for (kind, settings, line) in [
+        (
+            "SyslogDecoder",
+            "",
+            "<86>Nov 22 12:58:40 web-1 sshd[#]: Accepted publickey for user from 10.0.0.1 port 5\n",
+        ),
+        (
+            "SyslogDecoder",
+            "",
+            "<165>1 2026-11-22T12:58:40.123456Z web-1 app # ID4 [a@1 x=\"1\" y=\"two\"] It is time\n",
+        ),
+        (
+            "GrokDecoder",
+            "match = ['^%{TIMESTAMP_ISO8601:Timestamp} - %{LOGLEVEL:Severity} +\\[%{DATA:thread}\\] - %{GREEDYDATA:Payload}$']\n",
+            "2015-07-29 17:41:44,747 - INFO  [QuorumPeer[myid=1]:Election@774] - Notification time out: #\n",
+        ),
+        (
+            "LogfmtDecoder",
+            "",
+            "ts=2026-11-22T15:33:21Z level=warn msg=\"it broke\" host=web-1 n=# t=2.5 ok=true\n",
+        ),
+        (
+            "CsvDecoder",
+            "columns = ['Timestamp', 'Severity', 'user', 'size:int', 'took:float']\n",
+            "2026-11-22 15:33:21,error,\"a, b\",#,0.5\n",
+        ),
+        (
+            "NginxErrorDecoder",
+            "",
+            "2026/11/22 16:33:21 [error] 16842#7: *# open() \"/a\" failed (2: No such file), client: 10.0.0.1, server: www, request: \"GET /a HTTP/1.1\", host: \"w\"\n",
+        ),
+        (
+            "ApacheErrorDecoder",
+            "",
+            "[Sun Nov 22 15:33:21.5 2026] [core:info] [pid #:tid 7] [client 10.0.0.1:5] AH00128: Gone: /x\n",
+        ),
+        (
+            "MysqlSlowQueryDecoder",
+            "",
+            "@ User@Host: a[a] @ web [10.0.0.1]  Id: 7\n@ Query_time: 2.5  Lock_time: 0.0 Rows_sent: 3  Rows_examined: 500\nSET timestamp=1795361601;\nSELECT #;\n",
+        ),
+        (
+            "PostgresqlCsvlogDecoder",
+            "",
+            "2026-11-22 15:33:21.250 UTC,\"app\",\"shop\",#,\"10.0.0.1:5000\",6923.1,3,\"SELECT\",2026-11-22 15:00:00 UTC,4/12,0,ERROR,42P01,\"relation x\",,,,,,\"select 1\",15,,\"psql\"\n",
+        ),
+        (
+            "HaproxyDecoder",
+            "",
+            "10.0.1.2:33317 [22/Nov/2026:16:33:21.500] in static/srv1 10/0/30/69/109 200 # - - ---- 1/2/3/4/5 6/7 \"GET /a HTTP/1.1\"\n",
+        ),
+    ] {
+        let records = lines(line).into_iter().map(|line| {
+            line.into_iter()
+                .map(|byte| if kind.starts_with("Mysql") && byte == b'@' { b'#' } else { byte })
+                .collect()
+        });
+        measure(kind, kind, settings, &records.collect::<Vec<Vec<u8>>>());
+    }
 }
 
 /// Measures a decoder and returns the messages it made.

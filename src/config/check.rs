@@ -18,8 +18,17 @@ pub const BUILT_IN: &[&str] = &[
     "JsonEncoder",
     "RstEncoder",
     "JsonDecoder",
+    "ApacheErrorDecoder",
+    "HaproxyDecoder",
+    "LogfmtDecoder",
+    "MysqlSlowQueryDecoder",
+    "NginxErrorDecoder",
+    "PostgresqlCsvlogDecoder",
+    "SyslogDecoder",
     "TokenSplitter",
     "HekaFramingSplitter",
+    "SyslogFramingSplitter",
+    "TraceSplitter",
     "NullSplitter",
 ];
 

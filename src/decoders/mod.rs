@@ -1,11 +1,20 @@
 //! How a record becomes messages.
 
 mod access_log;
+mod apache_error;
+mod columns;
+mod csv;
 mod envelope;
+mod grok;
+mod haproxy;
 mod json;
+mod logfmt;
 mod message_fields;
 mod multi;
+mod mysql_slow_query;
+mod nginx_error;
 mod payload_regex;
+mod postgresql_csvlog;
 mod protobuf;
 mod sandbox;
 mod scribble;
@@ -18,9 +27,17 @@ mod tests;
 use crate::plugin::Decoder;
 use crate::plugin::Kind;
 use access_log::AccessLogDecoder;
+use apache_error::ApacheErrorDecoder;
+use csv::CsvDecoder;
+use grok::GrokDecoder;
+use haproxy::HaproxyDecoder;
 use json::JsonDecoder;
+use logfmt::LogfmtDecoder;
 use multi::MultiDecoder;
+use mysql_slow_query::MysqlSlowQueryDecoder;
+use nginx_error::NginxErrorDecoder;
 use payload_regex::PayloadRegexDecoder;
+use postgresql_csvlog::PostgresqlCsvlogDecoder;
 use protobuf::ProtobufDecoder;
 use sandbox::SandboxDecoder;
 use scribble::ScribbleDecoder;
@@ -29,9 +46,17 @@ use syslog::SyslogDecoder;
 /// The kinds of this family, one row each.
 pub const DECODERS: &[Kind<dyn Decoder>] = &[
     Kind::decoder::<AccessLogDecoder>(),
+    Kind::decoder::<ApacheErrorDecoder>(),
+    Kind::decoder::<CsvDecoder>(),
+    Kind::decoder::<GrokDecoder>(),
+    Kind::decoder::<HaproxyDecoder>(),
     Kind::decoder::<JsonDecoder>(),
+    Kind::decoder::<LogfmtDecoder>(),
     Kind::decoder::<MultiDecoder>(),
+    Kind::decoder::<MysqlSlowQueryDecoder>(),
+    Kind::decoder::<NginxErrorDecoder>(),
     Kind::decoder::<PayloadRegexDecoder>(),
+    Kind::decoder::<PostgresqlCsvlogDecoder>(),
     Kind::decoder::<ProtobufDecoder>(),
     Kind::decoder::<SandboxDecoder>(),
     Kind::decoder::<ScribbleDecoder>(),

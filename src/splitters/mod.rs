@@ -7,6 +7,7 @@ mod pattern_grouping;
 mod regex;
 mod syslog_framing;
 mod token;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use pattern_grouping::PatternGroupingSplitter;
 use regex::RegexSplitter;
 use syslog_framing::SyslogFramingSplitter;
 use token::TokenSplitter;
+use trace::TraceSplitter;
 
 /// The kinds of this family, one row each.
 pub const SPLITTERS: &[Kind<dyn Splitter>] = &[
@@ -28,4 +30,5 @@ pub const SPLITTERS: &[Kind<dyn Splitter>] = &[
     Kind::splitter::<RegexSplitter>(),
     Kind::splitter::<SyslogFramingSplitter>(),
     Kind::splitter::<TokenSplitter>(),
+    Kind::splitter::<TraceSplitter>(),
 ];

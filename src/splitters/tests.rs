@@ -75,7 +75,7 @@ fn split(splitting: &mut dyn Splitting, chunks: &[&[u8]]) -> Split {
 }
 
 /// Checks that `stream` gives these records, whole, and byte by byte.
-fn check(kind: &str, settings: &str, stream: &[u8], expected: &[&str]) -> Vec<String> {
+pub(super) fn check(kind: &str, settings: &str, stream: &[u8], expected: &[&str]) -> Vec<String> {
     let whole = split(&mut *start(kind, settings), &[stream]);
     let texts = |split: &Split| -> Vec<String> {
         split.records.iter().map(|(record, ..)| record.escape_ascii().to_string()).collect()

@@ -56,10 +56,9 @@ impl Clock {
         }
         let is_ended = |length: usize| matches!(text.get(length), None | Some(b' ' | b':'));
         let head = text.first_chunk::<USUAL>();
-        if head == Some(&self.last) && now.abs_diff(self.last_now) < FRESH.unsigned_abs() {
-            if is_ended(USUAL) {
-                return Some((self.last_time, USUAL));
-            }
+        let is_fresh = now.abs_diff(self.last_now) < FRESH.unsigned_abs();
+        if head == Some(&self.last) && is_fresh && is_ended(USUAL) {
+            return Some((self.last_time, USUAL));
         }
         let found = self.read_any(text, now).filter(|(_, length)| is_ended(*length))?;
         if let Some(head) = head

@@ -51,16 +51,8 @@ impl Parameter<'_> {
         while let Some(at) = memchr::memchr(b'\\', rest) {
             out.extend_from_slice(&rest[..at]);
             let escaped = rest.get(at + 1).filter(|next| matches!(next, b'"' | b'\\' | b']'));
-            match escaped {
-                Some(byte) => {
-                    out.push(*byte);
-                    rest = &rest[at + 2..];
-                }
-                None => {
-                    out.push(b'\\');
-                    rest = &rest[at + 1..];
-                }
-            }
+            out.push(escaped.copied().unwrap_or(b'\\'));
+            rest = &rest[at + 1 + usize::from(escaped.is_some())..];
         }
         out.extend_from_slice(rest);
     }

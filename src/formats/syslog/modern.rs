@@ -9,21 +9,29 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads what follows the priority; `false`, and nothing changed, when it is not of this form.
 pub(super) fn read<'a>(bytes: &'a [u8], line: &mut Line<'a>) -> bool {
-    let Some(rest) = bytes.strip_prefix(b"1 ") else { return false };
-    let mut found = *line;
-    let rest = if let Some(rest) = rest.strip_prefix(b"- ") {
+    let Some(found) = bytes.strip_prefix(b"1 ").and_then(|rest| read_behind_version(rest, *line))
+    else {
+        return false;
+    };
+    // A message that rsyslog has not understood: it took the version for the program.
+    let inner = (found.program == b"1" && found.process.is_empty())
+        .then(|| read_behind_version(super::trimmed(found.text), found))
+        .flatten();
+    *line = inner.unwrap_or(found);
+    true
+}
+
+fn read_behind_version<'a>(bytes: &'a [u8], outer: Line<'a>) -> Option<Line<'a>> {
+    let mut line = outer;
+    let rest = if let Some(rest) = bytes.strip_prefix(b"- ") {
         rest
     } else {
-        let Some((time, length)) = time::read_rfc3339(rest, 0) else { return false };
-        found.time = Some(time);
-        let Some(rest) = rest[length..].strip_prefix(b" ") else { return false };
-        rest
+        let (time, length) = time::read_rfc3339(bytes, 0)?;
+        line.time = Some(time);
+        bytes[length..].strip_prefix(b" ")?
     };
-    if read_names(rest, &mut found).is_none() {
-        return false;
-    }
-    *line = found;
-    true
+    read_names(rest, &mut line)?;
+    Some(line)
 }
 
 fn read_names<'a>(bytes: &'a [u8], line: &mut Line<'a>) -> Option<()> {
@@ -43,6 +51,8 @@ fn read_names<'a>(bytes: &'a [u8], line: &mut Line<'a>) -> Option<()> {
         }
     };
     let text = rest.strip_prefix(b" ").unwrap_or(rest);
+    // Programs that have a text behind a colon and a space in mind, rsyslog's too, write two.
+    let text = text.strip_prefix(b" ").unwrap_or(text);
     line.text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     Some(())
 }

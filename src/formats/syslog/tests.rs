@@ -56,6 +56,10 @@ fn messages_of_both_standards_are_read() {
         "165|2003-10-11T22:14:15.003Z|host|evntslog||ID47|exampleSDID@32473.iut=3|\
          exampleSDID@32473.eventSource=a \"b] \\ \\n|examplePriority@32473.class=high|empty.=|text",
     );
+    check(
+        "<132>1 2026-11-22T18:54:31Z vm 1 - - -  2026-11-22T18:54:30Z vm app 77 - [a b=\"c\"] in",
+        "132|2026-11-22T18:54:30Z|vm|app|77||a.b=c|in",
+    );
     check("<0>1 - - - - - -", "0||||||");
 }
 
