@@ -1,5 +1,6 @@
 //! Where messages come from.
 
+mod any_net;
 mod connections;
 mod datagrams;
 mod file_polling;
@@ -7,6 +8,7 @@ mod http_listen;
 pub mod logstreamer;
 mod process;
 mod stat_accum;
+mod statsd;
 mod stdin;
 mod syslog;
 mod tcp;
@@ -19,6 +21,7 @@ use self::http_listen::HttpListenInput;
 use self::logstreamer::LogstreamerInput;
 use self::process::ProcessInput;
 use self::stat_accum::StatAccumInput;
+use self::statsd::StatsdInput;
 use self::stdin::StdinInput;
 use self::syslog::SyslogInput;
 use self::tcp::TcpInput;
@@ -33,6 +36,7 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<LogstreamerInput>(),
     Kind::input::<ProcessInput>(),
     Kind::input::<StatAccumInput>(),
+    Kind::input::<StatsdInput>(),
     Kind::input::<StdinInput>(),
     Kind::input::<SyslogInput>(),
     Kind::input::<TcpInput>(),

@@ -1,9 +1,12 @@
 //! Sums up what StatFilter and StatsdInput count.
 //!
-//! It hears the messages of type `heka.stat`, whose fields `name`, `value`, `modifier` (`c`, `ms` or
-//! `g`) and `sampling` hold one value each for every number, and whose field `stat_accum_name` says
-//! who is meant. It is a filter in truth: what it has counted is its state, and survives a crash.
+//! It hears the messages of type `heka.stat`, whose fields `name`, `value`, `modifier` and `sampling`
+//! hold one value each for every number, and whose field `stat_accum_name` says who is meant. A
+//! modifier is `c` (counter), `ms` (timer), `g` (gauge), `g+` (a change to a gauge), `h` (histogram) or
+//! `s` (set, with the member as text in the field `member`); where there are none all are counters, and
+//! where there is no sampling it is 1. A name may have tags behind it, `hits;env=prod`. It is a filter in truth: what it has counted is its state, and survives a crash.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -36,7 +39,9 @@ use crate::plugin::Stop;
 /// A message of numbers is ended when it reaches this part of the largest message.
 const FULL: usize = 2;
 
-/// Sums up counters, timers and gauges, and tells of them every `ticker_interval`.
+/// Sums up counters, timers, gauges, sets and histograms, and tells of them every `ticker_interval`.
+/// What has tags is told with them: behind the name in the payload, as Graphite reads them, and as
+/// fields beside the numbers, in a message for each set of tags.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StatAccumInput {
@@ -58,6 +63,10 @@ pub(super) struct StatAccumInput {
     timer_prefix: String,
     /// What names of gauges go on with.
     gauge_prefix: String,
+    /// What names of histograms and distributions go on with.
+    histogram_prefix: String,
+    /// What names of sets go on with.
+    set_prefix: String,
     /// What the names of its own numbers go on with.
     statsd_prefix: String,
     /// Whether names that had no value in a round are forgotten.
@@ -76,6 +85,8 @@ impl Default for StatAccumInput {
             counter_prefix: "counters".to_owned(),
             timer_prefix: "timers".to_owned(),
             gauge_prefix: "gauges".to_owned(),
+            histogram_prefix: "histograms".to_owned(),
+            set_prefix: "sets".to_owned(),
             statsd_prefix: "statsd".to_owned(),
             delete_idle_stats: false,
         }
@@ -183,19 +194,18 @@ impl Accumulator {
             return;
         };
         let (mut modifiers, mut rates) = (column(b"modifier"), column(b"sampling"));
+        let mut members = column(b"member");
         for (name, number) in names.zip(numbers) {
             let modifier = modifiers.as_mut().and_then(Iterator::next);
-            let kind = match modifier.as_ref().and_then(Value::as_bytes) {
-                Some(b"c") | None => Some(Kind::Counter),
-                Some(b"ms") => Some(Kind::Timer),
-                Some(b"g") => Some(Kind::Gauge),
-                Some(_) => None,
-            };
-            let rate = rates.as_mut().and_then(Iterator::next).map_or(Some(1.0), number_of);
+            let rate = rates.as_mut().and_then(Iterator::next);
+            let member = members.as_mut().and_then(Iterator::next);
+            let modifier = modifier.as_ref().and_then(Value::as_bytes);
+            let rate = rate.map_or(Some(1.0), number_of);
             let name = name.as_bytes().and_then(|name| std::str::from_utf8(name).ok());
-            let is_taken = match (kind, name, number_of(number), rate) {
-                (Some(kind), Some(name), Some(value), Some(rate)) if !name.is_empty() => {
-                    self.stats.record(kind, name, value, rate)
+            let is_taken = match (name, number_of(number), rate) {
+                (Some(name), Some(value), Some(rate)) if !name.is_empty() => {
+                    let member = member.and_then(|member| member.as_bytes());
+                    record(&mut self.stats, modifier, name, (value, rate), member)
                 }
                 _ => false,
             };
@@ -208,41 +218,65 @@ impl Accumulator {
     /// Ends a round.
     fn tell(&mut self, call: &mut FilterCall<'_>) {
         let settings = &self.settings;
-        let mut numbers = Vec::new();
+        // By tags; what has none comes first.
+        let mut groups: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
         let telling = Telling {
             seconds: self.seconds,
             thresholds: &settings.percent_threshold,
             delete_idle: settings.delete_idle_stats,
         };
-        let names =
-            self.stats.tell(&telling, |told| numbers.push((settings.full_name(&told), told.value)));
-        numbers.push((settings.own_name("numStats"), names as f64));
+        let names = self.stats.tell(&telling, |told| {
+            let (name, tags) = told.name.split_once(';').unwrap_or((told.name, ""));
+            let number = (settings.full_name(&Told { name, ..told }), told.value);
+            match groups.get_mut(tags) {
+                Some(numbers) => numbers.push(number),
+                None => drop(groups.insert(tags.to_owned(), vec![number])),
+            }
+        });
+        let own = (settings.own_name("numStats"), names as f64);
+        groups.entry(String::new()).or_default().push(own);
+        if !settings.emit_in_fields {
+            // Without fields nothing keeps numbers of different tags apart.
+            groups = merged(groups);
+        }
         let full = self.engine.max_message_size / FULL;
         let seconds = call.time.div_euclid(1_000_000_000);
-        let mut rest = &numbers[..];
-        while !rest.is_empty() {
-            let mut size = 0;
-            let fitting = rest.iter().take_while(|(name, _)| {
-                size += 2 * (name.len() + 32);
-                size <= full
-            });
-            let (now, later) = rest.split_at(fitting.count().max(1));
-            self.inject(call, now, seconds);
-            rest = later;
+        for (tags, numbers) in &groups {
+            let mut rest = &numbers[..];
+            while !rest.is_empty() {
+                let mut size = 0;
+                let fitting = rest.iter().take_while(|(name, _)| {
+                    size += 2 * (name.len() + 32) + tags.len();
+                    size <= full
+                });
+                let (now, later) = rest.split_at(fitting.count().max(1));
+                self.inject(call, tags, now, seconds);
+                rest = later;
+            }
         }
     }
 
-    fn inject(&self, call: &mut FilterCall<'_>, numbers: &[(String, f64)], seconds: i64) {
+    fn inject(
+        &self,
+        call: &mut FilterCall<'_>,
+        tags: &str,
+        numbers: &[(String, f64)],
+        seconds: i64,
+    ) {
         let mut message = call.begin(&self.name, &self.settings.message_type, &self.engine);
         if self.settings.emit_in_payload {
             let mut text = String::new();
             for (name, value) in numbers {
-                let _ = writeln!(text, "{name} {value} {seconds}");
+                let separator = if tags.is_empty() { "" } else { ";" };
+                let _ = writeln!(text, "{name}{separator}{tags} {value} {seconds}");
             }
             message.payload(text.as_bytes());
         }
         if self.settings.emit_in_fields {
             message.integer("timestamp", "s", seconds);
+            for (key, value) in tags.split(';').filter_map(|tag| tag.split_once('=')) {
+                message.string(key, "", value.as_bytes());
+            }
             for (name, value) in numbers {
                 message.double(name, "", *value);
             }
@@ -250,6 +284,39 @@ impl Accumulator {
         if let Err(error) = message.finish() {
             (call.on_failure)(FilterFailure { message: None, reason: error.to_string() });
         }
+    }
+}
+
+/// All numbers in one group, with the tags behind their names.
+fn merged(groups: BTreeMap<String, Vec<(String, f64)>>) -> BTreeMap<String, Vec<(String, f64)>> {
+    let mut all = Vec::new();
+    for (tags, numbers) in groups {
+        if tags.is_empty() {
+            all.extend(numbers);
+        } else {
+            all.extend(numbers.into_iter().map(|(name, value)| (format!("{name};{tags}"), value)));
+        }
+    }
+    BTreeMap::from([(String::new(), all)])
+}
+
+/// Takes in one number, given as its value and the rate at which it was sampled.
+fn record(
+    stats: &mut Stats,
+    modifier: Option<&[u8]>,
+    name: &str,
+    (value, rate): (f64, f64),
+    member: Option<&[u8]>,
+) -> bool {
+    match (modifier, member) {
+        (Some(b"c") | None, _) => stats.record(Kind::Counter, name, value, rate),
+        (Some(b"ms"), _) => stats.record(Kind::Timer, name, value, rate),
+        (Some(b"g"), _) => stats.record(Kind::Gauge, name, value, rate),
+        (Some(b"g+"), _) => stats.change_gauge(name, value),
+        (Some(b"h"), _) => stats.record(Kind::Histogram, name, value, rate),
+        (Some(b"s"), Some(member)) => stats.add_member(name, member),
+        (Some(b"s"), None) => stats.record(Kind::Set, name, value, 1.0),
+        (Some(_), _) => false,
     }
 }
 
@@ -264,6 +331,8 @@ impl StatAccumInput {
             (Kind::Counter, _) => dotted(&[global, &self.counter_prefix, name, part]),
             (Kind::Timer, _) => dotted(&[global, &self.timer_prefix, name, part]),
             (Kind::Gauge, _) => dotted(&[global, &self.gauge_prefix, name]),
+            (Kind::Histogram, _) => dotted(&[global, &self.histogram_prefix, name, part]),
+            (Kind::Set, _) => dotted(&[global, &self.set_prefix, name, part]),
         }
     }
 

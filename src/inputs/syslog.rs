@@ -10,16 +10,16 @@ use bytes::BytesMut;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::any_net::AnyNet;
+use super::any_net::Sort;
 use super::connections;
 use super::connections::Reading;
 use super::datagrams::Datagrams;
 use super::datagrams::Origins;
 use crate::net::Address;
-use crate::net::DatagramNet;
 use crate::net::ListenOptions;
 use crate::net::Listener;
 use crate::net::Peer;
-use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::net::datagram::Receiver;
 use crate::plugin::Defaults;
@@ -39,7 +39,7 @@ pub(super) struct SyslogInput {
     /// The net: `udp`, `tcp` (each with 4 or 6 behind it for one version of IP), `unixgram` or
     /// `unix`.
     #[serde(default)]
-    net: Net,
+    net: AnyNet,
     /// Where to listen: `host:port`, or a path or `@name` with `unixgram` and `unix`, or `fd:N`.
     address: String,
     /// Whether TLS is spoken, on a stream; it is not where this is left out.
@@ -56,37 +56,6 @@ pub(super) struct SyslogInput {
     /// How many connections there are at most; further ones wait.
     #[serde(default = "max_connections")]
     max_connections: usize,
-}
-
-/// What carries the messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Net {
-    #[default]
-    Udp,
-    Udp4,
-    Udp6,
-    Unixgram,
-    Tcp,
-    Tcp4,
-    Tcp6,
-    Unix,
-}
-
-impl Net {
-    /// The net of datagrams that it is, or that of streams.
-    fn kind(self) -> Result<DatagramNet, StreamNet> {
-        match self {
-            Net::Udp => Ok(DatagramNet::Udp),
-            Net::Udp4 => Ok(DatagramNet::Udp4),
-            Net::Udp6 => Ok(DatagramNet::Udp6),
-            Net::Unixgram => Ok(DatagramNet::Unixgram),
-            Net::Tcp => Err(StreamNet::Tcp),
-            Net::Tcp4 => Err(StreamNet::Tcp4),
-            Net::Tcp6 => Err(StreamNet::Tcp6),
-            Net::Unix => Err(StreamNet::Unix),
-        }
-    }
 }
 
 fn two_hours() -> Duration {
@@ -109,13 +78,13 @@ impl Described for SyslogInput {
     };
 
     fn check(&self) -> anyhow::Result<()> {
-        match self.net.kind() {
-            Ok(net) => {
+        match self.net.sort() {
+            Sort::Datagrams(net) => {
                 let is_tls = self.use_tls == Some(true) || self.tls.is_some();
                 ensure!(!is_tls, "`use_tls` needs `net = \"tcp\"` or `\"unix\"`");
                 Address::datagram(net, &self.address)?;
             }
-            Err(net) => {
+            Sort::Streams(net) => {
                 Address::stream(net, &self.address)?;
                 Tls::server_wanted(self.use_tls, self.tls.as_ref())?;
             }
@@ -127,14 +96,14 @@ impl Described for SyslogInput {
 #[async_trait]
 impl Input for SyslogInput {
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
-        match self.net.kind() {
-            Ok(net) => {
+        match self.net.sort() {
+            Sort::Datagrams(net) => {
                 let address = Address::datagram(net, &self.address)?;
                 let receiver = Receiver::bind(&address).await?;
                 cx.say_listening(receiver.local_address(), &self.address);
                 receive(receiver, cx).await
             }
-            Err(net) => {
+            Sort::Streams(net) => {
                 let address = Address::stream(net, &self.address)?;
                 let options = ListenOptions {
                     keep_alive: self.keep_alive.then_some(self.keep_alive_period),
@@ -200,6 +169,7 @@ fn counted(bytes: Bytes) -> Bytes {
 mod tests {
     use super::*;
     use crate::inputs::testing::Desk;
+    use crate::net::DatagramNet;
     use crate::net::datagram::Sender;
 
     #[tokio::test]

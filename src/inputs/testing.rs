@@ -55,6 +55,7 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct Kept {
     delivered: Vec<Delivered>,
+    messages: Vec<Arc<Batch>>,
     positions: BTreeMap<Source, SourcePosition>,
 }
 
@@ -96,6 +97,22 @@ impl Desk {
     pub(super) fn lines(&self, logger: &str) -> Vec<String> {
         let of_logger = |one: &Delivered| one.origin.logger == logger.as_bytes();
         self.delivered().into_iter().filter(of_logger).map(|one| one.text).collect()
+    }
+
+    /// Waits until so many batches of messages were delivered.
+    pub(super) async fn wait_for_messages(&self, batches: usize) -> Vec<Arc<Batch>> {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                let messages = self.kept.lock().unwrap().messages.clone();
+                if messages.len() >= batches {
+                    return messages;
+                }
+                changed.await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.unwrap_or_else(|_| panic!("no {batches} batches"))
     }
 
     /// Waits until so many records were delivered.
@@ -194,7 +211,9 @@ impl Delivery for Lines {
         Ok(())
     }
 
-    async fn messages(&mut self, _batch: Batch) -> anyhow::Result<()> {
+    async fn messages(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.desk.kept.lock().unwrap().messages.push(Arc::new(batch));
+        self.desk.changed.notify_waiters();
         Ok(())
     }
 

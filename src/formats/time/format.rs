@@ -64,6 +64,8 @@ pub(super) enum Item {
     PointFraction { is_required: bool },
     /// The digits of a fraction.
     Fraction,
+    /// A count of milliseconds, up to three digits.
+    Millisecond,
     /// The distance from Greenwich.
     Offset,
     /// The name of a zone.
@@ -208,6 +210,10 @@ impl Moment {
                 found => length = found.unwrap_or(0),
             },
             Item::Fraction => (self.nanosecond, length) = usual::fraction(text)?,
+            Item::Millisecond => {
+                length = run(text, 3, &mut self.nanosecond)?;
+                self.nanosecond *= 1_000_000;
+            }
             Item::Offset => {
                 let (offset, found) = usual::numeric_zone(text)?;
                 self.offset = Some(offset);

@@ -1,7 +1,8 @@
 //! Patterns of `strftime`, read backwards.
 //!
 //! The letters of POSIX and those that Heka's Lua module takes beside them; `%f` is a fraction of a
-//! second and `%L` one of three digits, as scripting languages have it. White space in a pattern
+//! second and `%L` one of three digits, as scripting languages have it; `%-M`, `%-S` and `%-L` (a count
+//! of milliseconds) may have fewer digits. White space in a pattern
 //! stands for any amount of it.
 
 use super::format::Item;
@@ -28,8 +29,13 @@ pub(super) fn items(pattern: &str) -> Result<Vec<Item>, Error> {
     let mut characters = pattern.char_indices();
     while let Some((at, character)) = characters.next() {
         if character == '%' {
-            let (_, letter) = characters.next().ok_or(Error::Cut)?;
-            for item in meaning(letter).ok_or(Error::Unknown { letter, column: at + 1 })? {
+            let (_, mut letter) = characters.next().ok_or(Error::Cut)?;
+            let is_unpadded = letter == '-';
+            if is_unpadded {
+                letter = characters.next().ok_or(Error::Cut)?.1;
+            }
+            let meaning = if is_unpadded { unpadded(letter) } else { meaning(letter) };
+            for item in meaning.ok_or(Error::Unknown { letter, column: at + 1 })? {
                 push(&mut items, item);
             }
         } else {
@@ -52,6 +58,16 @@ fn push(items: &mut Vec<Item>, item: Item) {
         (Some(Item::Literal(text)), Item::Literal(more)) => text.extend(more),
         (_, item) => items.push(item),
     }
+}
+
+/// What a letter behind `%-` stands for: a number that may have fewer digits.
+fn unpadded(letter: char) -> Option<Vec<Item>> {
+    Some(vec![match letter {
+        'M' => Item::Minute(Width::UpToTwo),
+        'S' => Item::Second { width: Width::UpToTwo, takes_fraction: false },
+        'L' => Item::Millisecond,
+        letter => return meaning(letter),
+    }])
 }
 
 fn meaning(letter: char) -> Option<Vec<Item>> {
@@ -117,6 +133,7 @@ mod tests {
         check("%F %r", "2026-11-22 03:33:20 PM", second);
         check("%D %T %Z", "11/22/26 10:33:20 EST", second);
         check("%s", "1795361600", second);
+        check("%Y%m%d-%H:%-M:%-S:%-L", "20261122-9:2:5:7", Some("2026-11-22T09:02:05.007Z"));
         check("%s.%f", "1795361600.25", Some("2026-11-22T15:33:20.25Z"));
         check("%b %e %H:%M:%S", "Nov  2 15:33:20", Some("2026-11-02T15:33:20Z"));
         check("%Y%j", "2026326", Some("2026-11-22T00:00:00Z"));
