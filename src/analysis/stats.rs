@@ -247,8 +247,8 @@ impl Timer {
         tell("sum", self.sum);
         tell("mean", self.sum / self.count as f64);
         if let Some(median) = median {
-            let below = self.below(50.0);
-            tell(median, below[below.len() - 1]);
+            let (low, high) = ((self.values.len() - 1) / 2, self.values.len() / 2);
+            tell(median, f64::midpoint(self.values[low], self.values[high]));
         }
         for Threshold { percent, mean, upper } in thresholds {
             let below = self.below(*percent);

@@ -20,6 +20,7 @@ pub const BUILT_IN: &[&str] = &[
     "JsonDecoder",
     "ApacheErrorDecoder",
     "HaproxyDecoder",
+    "LinuxStatsDecoder",
     "LogfmtDecoder",
     "MysqlSlowQueryDecoder",
     "NginxErrorDecoder",

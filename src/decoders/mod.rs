@@ -8,6 +8,7 @@ mod envelope;
 mod grok;
 mod haproxy;
 mod json;
+mod linux_stats;
 mod logfmt;
 mod message_fields;
 mod multi;
@@ -32,6 +33,7 @@ use csv::CsvDecoder;
 use grok::GrokDecoder;
 use haproxy::HaproxyDecoder;
 use json::JsonDecoder;
+use linux_stats::LinuxStatsDecoder;
 use logfmt::LogfmtDecoder;
 use multi::MultiDecoder;
 use mysql_slow_query::MysqlSlowQueryDecoder;
@@ -51,6 +53,7 @@ pub const DECODERS: &[Kind<dyn Decoder>] = &[
     Kind::decoder::<GrokDecoder>(),
     Kind::decoder::<HaproxyDecoder>(),
     Kind::decoder::<JsonDecoder>(),
+    Kind::decoder::<LinuxStatsDecoder>(),
     Kind::decoder::<LogfmtDecoder>(),
     Kind::decoder::<MultiDecoder>(),
     Kind::decoder::<MysqlSlowQueryDecoder>(),

@@ -6,6 +6,7 @@ pub mod grok;
 pub mod json_fields;
 pub mod json_message;
 pub mod json_text;
+pub mod linux;
 pub mod logfmt;
 pub mod severity;
 pub mod statsd;

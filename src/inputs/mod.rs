@@ -4,6 +4,7 @@ mod any_net;
 mod connections;
 mod datagrams;
 mod file_polling;
+mod host_metrics;
 mod http_listen;
 pub mod logstreamer;
 mod process;
@@ -17,6 +18,7 @@ mod testing;
 mod udp;
 
 use self::file_polling::FilePollingInput;
+use self::host_metrics::HostMetricsInput;
 use self::http_listen::HttpListenInput;
 use self::logstreamer::LogstreamerInput;
 use self::process::ProcessInput;
@@ -32,6 +34,7 @@ use crate::plugin::Kind;
 /// The kinds of this family, one row each.
 pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<FilePollingInput>(),
+    Kind::input::<HostMetricsInput>(),
     Kind::input::<HttpListenInput>(),
     Kind::input::<LogstreamerInput>(),
     Kind::input::<ProcessInput>(),

@@ -99,7 +99,7 @@ fn many_numbers_go_into_several_messages() {
 #[test]
 fn events_and_service_checks_are_messages() {
     let mut gathered = gathered(true);
-    gathered.take(b"_e{2,6}:Up|a\\nb c|d:5|h:web|t:error|#env:t\n_sc|db|1|m:slow|#x\na:1|c");
+    gathered.take(b"_e{2,6}:Up|a\\nb c|d:5|h:web|t:error|#env:t\n_sc|db|1|#x|m:slow\na:1|c");
     let batch = gathered.flush().unwrap();
     let event = batch.message(0);
     assert_eq!((event.message_type(), event.payload()), (&b"statsd.event"[..], &b"a\nb c"[..]));

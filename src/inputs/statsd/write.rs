@@ -181,7 +181,7 @@ fn put_tags(tags: Tags<'_>, message: &mut Builder<'_>) {
 
 #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn nanoseconds(seconds: f64) -> Option<i64> {
-    (0.0..9e9).contains(&seconds).then(|| (seconds * 1e9) as i64)
+    (0.0..9e9).contains(&seconds).then_some((seconds * 1e9) as i64)
 }
 
 /// Text with the ends of lines that `\n` stands for.

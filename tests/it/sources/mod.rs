@@ -1,10 +1,11 @@
 //! Sources against the programs that they are for.
 
+mod statsd;
 mod syslog;
 
 use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    syslog::trials()
+    [statsd::trials(), syslog::trials()].into_iter().flatten().collect()
 }
