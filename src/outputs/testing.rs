@@ -29,7 +29,7 @@ pub(super) fn context(name: &str) -> OutputContext {
         engine: engine(),
         is_framed: false,
         has_messages: false,
-        journal: [7; 16],
+        journal: Some([7; 16]),
     }
 }
 

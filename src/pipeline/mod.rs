@@ -59,6 +59,7 @@ pub use self::stopping::Ending;
 use crate::config::Section;
 use crate::journal::Journal;
 use crate::journal::Recovery;
+use crate::journal::StorageKind;
 use crate::plugin::Kind;
 use crate::plugin::OutputContext;
 use crate::stdx::clock::Clock;
@@ -237,6 +238,7 @@ impl Pipeline {
         self.note_encoder(index);
         let planned: &PlannedOutput = &self.plan.outputs[index];
         let engine = &self.plan.engine;
+        let is_kept = self.plan.journal.storage == StorageKind::Disk;
         let (kind, section) = (planned.kind, planned.section.clone());
         let name: Arc<str> = Arc::from(&*planned.section.name);
         let fresh = || Arc::new(OutputCounters::new(&engine.metrics, &name));
@@ -249,7 +251,7 @@ impl Pipeline {
                 engine: engine.clone(),
                 is_framed: planned.use_framing.unwrap_or(has_messages),
                 has_messages,
-                journal: self.journal.id(),
+                journal: is_kept.then(|| self.journal.id()),
             },
             make: Arc::new(move || make(kind, &section)),
             encoder: planned.encoder.clone(),

@@ -79,8 +79,8 @@ pub struct OutputContext {
     pub is_framed: bool,
     /// Whether the encoder gives Heka messages.
     pub has_messages: bool,
-    /// The id of the journal that entries are numbered in.
-    pub journal: [u8; 16],
+    /// The id of the journal that entries are numbered in, where they outlive the engine.
+    pub journal: Option<[u8; 16]>,
 }
 
 /// What became of a load.

@@ -3,38 +3,50 @@
 //! Whatever ends the engine, the file holds what was certain and perhaps more: whole records, half
 //! of one, all of it in the journal still. The note lets the next engine cut that off and go on
 //! behind what was certain, so that no record is torn, lost or doubled. It is one line, filled up
-//! with spaces:
+//! with spaces, and the path:
 //!
 //! | word | what |
 //! | --- | --- |
 //! | device, inode | the file it is about |
-//! | certain | the file's length when it was last synced |
-//! | limit | what the file's length is at most, unless others write to it; 0 when they do |
-//! | entry | the entry of the journal that was delivered then, 0 before any was |
+//! | certain | the file's length when it was last synced; [`UNKNOWN`] once others have changed it |
+//! | end | its length before the last write |
+//! | limit | its length after the last write |
+//! | entry | the entry of the journal that was delivered when it was synced, 0 before any was |
 //! | journal | the journal's id, in hexadecimal digits |
 //!
-//! The limit is written before a record is, the rest when a sync is done and before the cursor
-//! moves.
+//! End and limit are written before a record is, the rest when a sync is done and before the cursor
+//! moves. A file is synced before another one is begun, so that one note is enough. A kill cuts no
+//! note in half, as it lies in one page.
+//!
+//! Where the file is longer or shorter than a kill can have left it, others have changed it: then
+//! nothing is cut off, and records may be there twice. Where a journal does not outlive the engine,
+//! what was not certain does not come again: then half a record is cut off, and no more.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use anyhow::Context;
 
-/// The length of a note.
-const LENGTH: usize = 160;
+/// The length of a note without the path.
+const LENGTH: usize = 192;
+/// Stands where no length is known up to which the file is as this output has left it.
+const UNKNOWN: u64 = u64::MAX;
 
 /// The note of one output.
 #[derive(Debug)]
 pub(super) struct Note {
     file: File,
-    journal: [u8; 16],
+    /// The journal, where its entries come again.
+    journal: Option<[u8; 16]>,
     says: Mutex<Says>,
 }
 
@@ -44,35 +56,63 @@ struct Says {
     device: u64,
     inode: u64,
     certain: u64,
+    end: u64,
     limit: u64,
     entry: u64,
+    /// How often others have changed the file while this engine runs; not written down.
+    changes: u64,
 }
 
 /// What was found in a file that an earlier engine has written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is as it was left, or another file.
+    /// It is as it was left.
     Nothing,
     /// So many bytes were not certain and are cut off: they come again.
     CutOff(u64),
-    /// Others write to it too: so many bytes behind what was certain stay, and may come twice.
-    Others(u64),
+    /// Others have changed it: what was not certain stays, and may come twice.
+    Changed,
 }
 
 impl Note {
-    /// Opens the note of the output called `name`.
-    pub(super) fn open(base_dir: &Path, name: &str, journal: [u8; 16]) -> anyhow::Result<Note> {
+    /// Opens the note of the output called `name`, and cuts off its file what comes again.
+    pub(super) fn open(
+        base_dir: &Path,
+        name: &str,
+        journal: Option<[u8; 16]>,
+    ) -> anyhow::Result<Note> {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = name.chars().map(plain).collect();
         let folder = base_dir.join("outputs");
-        let path = folder.join(format!("{name}.end"));
+        // Names that look alike have notes of their own.
+        let number = crc32fast::hash(name.as_bytes());
+        let looks: String = name.chars().map(plain).take(100).collect();
+        let path = folder.join(format!("{looks}-{number:08x}.end"));
         let opened = std::fs::create_dir_all(&folder).and_then(|()| {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).open(&path)
         });
         let file = opened.with_context(|| format!("cannot open {}", path.display()))?;
-        let says = Mutex::new(read(&file, journal).unwrap_or_default());
-        Ok(Note { file, journal, says })
+        let mut note = Note { file, journal, says: Mutex::default() };
+        let bytes = std::fs::read(&path);
+        let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+        if let Some((says, of, path)) = read(&bytes) {
+            note.repair(says, journal.is_some_and(|id| id == of), &path);
+        }
+        Ok(note)
+    }
+
+    fn repair(&mut self, mut says: Says, comes_again: bool, path: &Path) {
+        match says.repair(path, comes_again) {
+            Ok(found) => tell(path, found),
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%path, %error, "what comes again cannot be cut off");
+            }
+        }
+        if !comes_again {
+            says.entry = 0;
+        }
+        *self.says.get_mut().unwrap_or_else(PoisonError::into_inner) = says;
     }
 
     /// The last entry that is certain; `None` before any was.
@@ -81,43 +121,40 @@ impl Note {
         (entry > 0).then_some(entry)
     }
 
-    /// Is about `file` from now on, which holds records up to the length it then has.
-    pub(super) fn adopt(&self, file: &File) -> std::io::Result<(u64, Found)> {
+    /// Is about `file` from now on, all of which is certain; gives its length.
+    pub(super) fn adopt(&self, path: &Path, file: &File) -> std::io::Result<u64> {
         let metadata = file.metadata()?;
+        let length = metadata.len();
         let mut says = self.lock();
-        let is_same = (says.device, says.inode) == (metadata.dev(), metadata.ino());
-        let mut length = metadata.len();
-        let mut found = Found::Nothing;
-        if is_same && length > says.certain {
-            let behind = length - says.certain;
-            if length <= says.limit {
-                file.set_len(says.certain)?;
-                length = says.certain;
-                found = Found::CutOff(behind);
-            } else {
-                found = Found::Others(behind);
-            }
+        (says.device, says.inode) = (metadata.dev(), metadata.ino());
+        (says.certain, says.end, says.limit) = (length, length, length);
+        self.write(&says, path.as_os_str().as_bytes())?;
+        Ok(length)
+    }
+
+    /// Notes that a write will make the file longer; `is_alone` unless others have changed it.
+    pub(super) fn expect(&self, end: u64, limit: u64, is_alone: bool) -> std::io::Result<()> {
+        let mut says = self.lock();
+        (says.end, says.limit) = (end, limit);
+        if !is_alone {
+            says.certain = UNKNOWN;
+            says.changes += 1;
         }
-        let (device, inode) = (metadata.dev(), metadata.ino());
-        *says = Says { device, inode, certain: length, limit: length, ..*says };
-        self.write(&says)?;
-        Ok((length, found))
+        self.write(&says, &[])
     }
 
-    /// Notes that the file will not be longer than this, as far as the output knows: 0 where others
-    /// write to it too.
-    pub(super) fn expect(&self, limit: u64) -> std::io::Result<()> {
-        let mut says = self.lock();
-        says.limit = limit;
-        self.write(&says)
+    /// How often others have changed the file.
+    pub(super) fn changes(&self) -> u64 {
+        self.lock().changes
     }
 
-    /// Notes what is certain, for good.
-    pub(super) fn settle(&self, certain: u64, entry: u64) -> std::io::Result<()> {
+    /// Notes for good what is certain since others had changed the file so often.
+    pub(super) fn settle(&self, certain: u64, entry: u64, changes: u64) -> std::io::Result<()> {
         {
             let mut says = self.lock();
-            (says.certain, says.entry) = (certain, says.entry.max(entry));
-            self.write(&says)?;
+            says.certain = if says.changes == changes { certain } else { UNKNOWN };
+            says.entry = says.entry.max(entry);
+            self.write(&says, &[])?;
         }
         self.file.sync_data()
     }
@@ -126,27 +163,84 @@ impl Note {
         self.says.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, says: &Says) -> std::io::Result<()> {
-        let Says { device, inode, certain, limit, entry } = says;
-        let journal = u128::from_be_bytes(self.journal);
-        let text = format!("{device} {inode} {certain} {limit} {entry} {journal:032x}");
-        self.file.write_all_at(format!("{text:<width$}\n", width = LENGTH - 1).as_bytes(), 0)
+    /// Writes what it says, and the path unless it is as before.
+    fn write(&self, says: &Says, path: &[u8]) -> std::io::Result<()> {
+        let Says { device, inode, certain, end, limit, entry, .. } = says;
+        let journal = u128::from_be_bytes(self.journal.unwrap_or_default());
+        let text = format!("{device} {inode} {certain} {end} {limit} {entry} {journal:032x}");
+        let mut line = format!("{text:<width$}\n", width = LENGTH - 1).into_bytes();
+        line.extend_from_slice(path);
+        if !path.is_empty() {
+            line.push(b'\n');
+        }
+        self.file.write_all_at(&line, 0)
     }
 }
 
-/// What was noted, for this journal.
-fn read(file: &File, journal: [u8; 16]) -> Option<Says> {
-    let mut bytes = [0; LENGTH];
-    file.read_exact_at(&mut bytes, 0).ok()?;
-    let mut words = std::str::from_utf8(&bytes).ok()?.split_ascii_whitespace();
+impl Says {
+    /// Cuts off what comes again, where the file is as a kill leaves it; half a record in any case.
+    fn repair(&self, path: &Path, comes_again: bool) -> std::io::Result<Found> {
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| self.is_about(metadata));
+        let length = metadata.map(|metadata| metadata.len());
+        let is_as_left = length.is_some_and(|it| (self.end..=self.limit).contains(&it));
+        if self.certain == self.limit || length == Some(self.certain) {
+            return Ok(Found::Nothing);
+        }
+        let cut = match length.filter(|_| is_as_left) {
+            Some(length) if comes_again && self.certain <= self.end => {
+                return self.cut(path, length, self.certain);
+            }
+            Some(length) if self.end < length && length < self.limit => {
+                self.cut(path, length, self.end)?
+            }
+            _ => Found::Nothing,
+        };
+        Ok(if comes_again { Found::Changed } else { cut })
+    }
+
+    fn is_about(&self, metadata: &std::fs::Metadata) -> bool {
+        (self.device, self.inode) == (metadata.dev(), metadata.ino())
+    }
+
+    fn cut(&self, path: &Path, from: u64, to: u64) -> std::io::Result<Found> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        if !self.is_about(&file.metadata()?) {
+            return Ok(Found::Changed);
+        }
+        file.set_len(to)?;
+        Ok(Found::CutOff(from.saturating_sub(to)))
+    }
+}
+
+/// What was noted, of which journal, and the path.
+fn read(bytes: &[u8]) -> Option<(Says, [u8; 16], PathBuf)> {
+    let (line, rest) = bytes.split_at_checked(LENGTH)?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let mut number = || words.next()?.parse::<u64>().ok();
     let says = Says {
         device: number()?,
         inode: number()?,
         certain: number()?,
+        end: number()?,
         limit: number()?,
         entry: number()?,
+        changes: 0,
     };
-    let written = u128::from_str_radix(words.next()?, 16).ok()?;
-    (written == u128::from_be_bytes(journal)).then_some(says)
+    let journal = u128::from_str_radix(words.next()?, 16).ok()?;
+    let path = rest.split(|&byte| byte == b'\n').next()?;
+    Some((says, journal.to_be_bytes(), OsStr::from_bytes(path).into()))
+}
+
+fn tell(path: &Path, found: Found) {
+    let path = path.display();
+    match found {
+        Found::Nothing => {}
+        Found::CutOff(bytes) => {
+            tracing::info!(%path, bytes, "what was not certain is cut off and comes again");
+        }
+        Found::Changed => tracing::warn!(
+            %path,
+            "others have changed this file: nothing is cut off, and records may come twice"
+        ),
+    }
 }

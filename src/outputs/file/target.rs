@@ -15,7 +15,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use anyhow::anyhow;
 
-use super::note::Found;
 use super::note::Note;
 
 /// Where a file is and how it is made.
@@ -50,6 +49,8 @@ pub(super) struct Sync {
     note: Option<Arc<Note>>,
     /// The file's length that it covers.
     pub(super) end: u64,
+    /// How often others had changed the file when it began.
+    changes: u64,
 }
 
 impl Target {
@@ -63,11 +64,8 @@ impl Target {
         let is_regular = metadata.is_file();
         let mut length = metadata.len();
         if let (true, Some(note)) = (is_regular, &note) {
-            match note.adopt(&file) {
-                Ok((left, found)) => {
-                    length = left;
-                    tell(&path, found);
-                }
+            match note.adopt(&path, &file) {
+                Ok(adopted) => length = adopted,
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "cannot note where the file ends");
                 }
@@ -88,11 +86,12 @@ impl Target {
     /// Appends `bytes`.
     pub(super) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let length = self.length()?;
-        self.is_shared |= length != self.end;
+        let is_alone = length == self.end;
+        self.is_shared |= !is_alone;
         self.end = length;
         if let Some(note) = &self.note {
-            let limit = if self.is_shared { 0 } else { self.end + bytes.len() as u64 };
-            if let Err(error) = note.expect(limit) {
+            let limit = length + bytes.len() as u64;
+            if let Err(error) = note.expect(length, limit, is_alone) {
                 tracing::debug!(path = %self.path.display(), %error, "cannot note what is written");
             }
         }
@@ -120,6 +119,7 @@ impl Target {
         Sync {
             path: self.path.clone(),
             file: self.is_regular.then(|| self.file.clone()),
+            changes: self.note.as_ref().map_or(0, |note| note.changes()),
             note: self.note.clone(),
             end: self.end,
         }
@@ -179,25 +179,10 @@ impl Sync {
         }
         file.sync_data().with_context(|| format!("cannot sync {path}"))?;
         if let Some(note) = &self.note
-            && let Err(error) = note.settle(self.end, entry)
+            && let Err(error) = note.settle(self.end, entry, self.changes)
         {
             tracing::debug!(%path, %error, "cannot note what is certain");
         }
         Ok(())
-    }
-}
-
-fn tell(path: &Path, found: Found) {
-    let path = path.display();
-    match found {
-        Found::Nothing => {}
-        Found::CutOff(bytes) => {
-            tracing::info!(%path, bytes, "what was not certain is cut off and comes again");
-        }
-        Found::Others(bytes) => tracing::warn!(
-            %path,
-            bytes,
-            "others write to this file too: nothing is cut off, and records may come twice"
-        ),
     }
 }

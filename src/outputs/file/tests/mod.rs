@@ -1,5 +1,7 @@
 //! Tests of the file output.
 
+mod crash;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -236,8 +238,27 @@ async fn what_a_kill_leaves_is_cut_off_where_it_is_ours() {
     assert_eq!(killed(rotated).await, (String::new(), Some(5)));
     let emptied = |path: &Path, _: &mut OutputContext| std::fs::write(path, "").unwrap();
     assert_eq!(killed(emptied).await, (String::new(), Some(5)));
-    let elsewhere = |_: &Path, cx: &mut OutputContext| cx.journal = [8; 16];
+    let elsewhere = |_: &Path, cx: &mut OutputContext| cx.journal = Some([8; 16]);
     assert_eq!(killed(elsewhere).await, ("one\ntwo\n".to_owned(), None));
+    let in_memory = |path: &Path, cx: &mut OutputContext| {
+        cx.journal = None;
+        torn(path, cx);
+    };
+    assert_eq!(killed(in_memory).await, ("one\n".to_owned(), None), "half a record");
+    let shorter = |path: &Path, _: &mut OutputContext| {
+        std::fs::File::options().write(true).open(path).unwrap().set_len(2).unwrap();
+    };
+    assert_eq!(killed(shorter).await, ("on".to_owned(), Some(5)));
+}
+
+#[tokio::test]
+async fn names_that_look_alike_have_notes_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, entry) in [("a b", 5), ("a_b", 6)] {
+        let note = Note::open(folder.path(), name, Some([7; 16])).unwrap();
+        assert_eq!(note.entry(), None);
+        note.settle(0, entry, 0).unwrap();
+    }
 }
 
 #[tokio::test]
