@@ -1,92 +1,220 @@
-//! `kill -9` at random moments: every line is delivered, and what filters count is exact.
+//! `kill -9` at random moments: every line is delivered once, and what filters count is exact.
+//!
+//! Each round adds to a log, starts the engine on what the last one left, and ends it at once, at a
+//! random time or when it is a random way through the log. `HEKA_ROUNDS` says how many rounds there
+//! are, `HEKA_SEED` which moments.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
 
-use super::numbered_lines;
+use crate::harness::Engine;
 use crate::harness::Place;
 use crate::suite::test;
 
-const LINES: usize = 60_000;
-const KILLS: u32 = 5;
+/// Lines that each round adds.
+const LINES: usize = 30_000;
+/// After so many messages the filter says how far it is.
+const STEP: usize = 500;
+/// The longest time until a kill, where time decides.
+const LONGEST: u64 = 700;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        test("crash::every_line_is_delivered", every_line_is_delivered),
+        test("crash::every_line_is_delivered_once", every_line_is_delivered_once),
         test("crash::counts_in_globals_are_exact", || counts_are_exact("")),
         test("crash::counts_in_file_level_locals_are_exact", || counts_are_exact("local ")),
     ]
 }
 
-/// Starts the engine again and again and ends it at once, each time a little later; then lets it
-/// get to the end.
-fn run_through_kills(place: &Place) -> anyhow::Result<String> {
-    for kill in 1..=KILLS {
-        let engine = place.run(&["--until-done"])?;
-        let until = Instant::now() + Duration::from_millis(u64::from(kill) * 60);
-        while Instant::now() < until {
-            std::thread::yield_now();
-        }
-        engine.kill()?;
-    }
-    let finished = place.run(&["--until-done"])?.finish()?.expect_code(0)?;
-    Ok(finished.stderr)
+/// Random moments.
+struct Moments {
+    seed: u64,
+    state: u64,
 }
 
-fn every_line_is_delivered() -> anyhow::Result<()> {
+impl Moments {
+    fn new() -> anyhow::Result<Moments> {
+        let seed = number("HEKA_SEED")?.unwrap_or_else(|| u64::from(std::process::id()));
+        Ok(Moments { seed, state: seed })
+    }
+
+    /// A number below `limit`; splitmix64.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+fn number(variable: &str) -> anyhow::Result<Option<u64>> {
+    let Some(text) = std::env::var_os(variable) else { return Ok(None) };
+    let number = text.to_string_lossy().parse();
+    number.map(Some).with_context(|| format!("{variable} is no number"))
+}
+
+/// Runs all rounds, then once to the end; gives what the last run said and how many lines there
+/// are. `line` writes a line of the log, `progress` says how many lines are done by what came out.
+fn run_through_kills(
+    place: &Place,
+    line: fn(&mut String, usize),
+    progress: fn(&Place) -> usize,
+) -> anyhow::Result<(String, usize)> {
+    let mut moments = Moments::new()?;
+    let rounds = usize::try_from(number("HEKA_ROUNDS")?.unwrap_or(3))?;
+    place.write("logs/log", "")?;
+    for round in 0..rounds {
+        let mut more = String::new();
+        (round * LINES..(round + 1) * LINES).for_each(|number| line(&mut more, number));
+        let mut log = std::fs::OpenOptions::new().append(true).open(place.path("logs/log"))?;
+        log.write_all(more.as_bytes())?;
+        let mut engine = place.run(&["--until-done"])?;
+        wait_for_the_moment(&mut moments, &mut engine, || {
+            ((round + 1) * LINES).saturating_sub(progress(place))
+        });
+        let stderr = engine.stderr();
+        let what = || format!("round {round} with HEKA_SEED={}: {stderr}", moments.seed);
+        anyhow::ensure!(!stderr.contains("ERROR") && !stderr.contains("panicked"), what());
+        // This kills it, if it has not come to its end.
+        drop(engine);
+    }
+    let last = place.run(&["--until-done"])?.finish()?.expect_code(0)?;
+    let seed = format!("HEKA_SEED={} HEKA_ROUNDS={rounds}\n", moments.seed);
+    Ok((seed + &last.stderr, rounds * LINES))
+}
+
+fn wait_for_the_moment(moments: &mut Moments, engine: &mut Engine, left: impl Fn() -> usize) {
+    let by_time = moments.below(2) == 0;
+    let until = Instant::now() + Duration::from_millis(moments.below(LONGEST));
+    let at_most = usize::try_from(moments.below(left() as u64 + 1)).unwrap_or(0);
+    // That it comes to its end before is as well.
+    let _ = engine.wait_for("the moment", |_| {
+        let has_come = if by_time { Instant::now() >= until } else { left() <= at_most };
+        has_come.then_some(())
+    });
+}
+
+/// Bytes of a numbered line.
+const LINE: usize = 38;
+
+fn numbered_line(out: &mut String, number: usize) {
+    let _ = writeln!(out, "line {number:08} of a log that is copied");
+}
+
+fn every_line_is_delivered_once() -> anyhow::Result<()> {
     let place = Place::new(
         "[lines]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'log'\n\
          [copy]\ntype = 'FileOutput'\nmessage_matcher = 'TRUE'\npath = 'DIR/out'\n\
          encoder = 'PayloadEncoder'\n",
     )?;
-    place.write("logs/log", &numbered_lines(LINES))?;
-    run_through_kills(&place)?;
-    let out = place.read("out");
-    let lines: HashSet<&str> = out.lines().collect();
-    for number in 0..LINES {
-        let line = format!("line {number} of the log");
-        anyhow::ensure!(lines.contains(&*line), "{line} is missing of {} lines", lines.len());
+    let progress = |place: &Place| {
+        let out = std::fs::metadata(place.path("out")).map_or(0, |out| out.len());
+        usize::try_from(out).unwrap_or(0) / LINE
+    };
+    let (said, lines) = run_through_kills(&place, numbered_line, progress)?;
+    let (log, out) = (place.read("logs/log"), place.read("out"));
+    if log != out {
+        let differs = log.lines().zip(out.lines()).position(|(log, out)| log != out);
+        let counts = (out.lines().count(), lines);
+        anyhow::bail!("{counts:?} lines, differing from line {differs:?} on; {said}");
     }
-    anyhow::ensure!(lines.len() == LINES, "there are lines that never were in the log");
     Ok(())
 }
+
+/// The minute and the status of a request.
+fn request(number: usize) -> (usize, usize) {
+    let status = match number % 97 {
+        0 => 500,
+        1..10 => 404,
+        10..20 => 301,
+        _ => 200,
+    };
+    (number / 1_000, status)
+}
+
+fn access_line(out: &mut String, number: usize) {
+    let (minute, status) = request(number);
+    let (hour, minute, second) = (minute / 60, minute % 60, number % 1_000 * 60 / 1_000);
+    let _ = writeln!(
+        out,
+        "10.0.0.1 - - [22/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \
+         \"GET /{number} HTTP/1.1\" {status} {number} \"-\" \"curl/8.0\"",
+    );
+}
+
+const FILTER: &str = "require 'circular_buffer'
+SCOPEstatus = circular_buffer.new(1440, 1, 60)
+SCOPEmessages, SCOPEevery = 0, {}
+function process_message(msg)
+  messages = messages + 1
+  local key = tostring(msg.Fields.status)
+  every[key] = (every[key] or 0) + 1
+  status:add(msg.Timestamp, 1, msg.Fields.status)
+  if messages % 500 == 0 then inject_payload('txt', 'step', 'step ', messages, '\\n') end
+  return 0
+end
+function timer_event(ns)
+  local keys = {}
+  for key in pairs(every) do keys[#keys + 1] = key end
+  table.sort(keys)
+  local said = { 'total', messages }
+  for _, key in ipairs(keys) do said[#said + 1] = key .. '=' .. every[key] end
+  inject_payload('txt', 'total', table.concat(said, ' '), '\\n')
+  inject_payload('cbuf', 'status', status)
+end
+";
 
 fn counts_are_exact(scope: &str) -> anyhow::Result<()> {
     let place = Place::new(
         "[lines]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'log'\n\
+         decoder = 'combined'\n\
+         [combined]\ntype = 'AccessLogDecoder'\nlog_format = 'combined'\nmessage_type = 'access'\n\
          [count]\ntype = 'SandboxFilter'\nfilename = 'DIR/count.lua'\n\
-         message_matcher = \"Type == 'logfile'\"\ntimer_event_on_shutdown = true\n\
+         message_matcher = \"Type == 'access'\"\ntimer_event_on_shutdown = true\n\
+         output_limit = 262144\n\
          [totals]\ntype = 'FileOutput'\nmessage_matcher = \"Type == 'heka.sandbox-output'\"\n\
          path = 'DIR/out'\nencoder = 'PayloadEncoder'\n",
     )?;
-    place.write("logs/log", &numbered_lines(LINES))?;
-    let script = format!(
-        "{scope}messages = 0\n{scope}every = {{}}\n\
-         function process_message(msg)\n\
-         \x20 messages = messages + 1\n\
-         \x20 local last = msg.Payload:sub(6, 6)\n\
-         \x20 every[last] = (every[last] or 0) + 1\n\
-         \x20 if messages % 10000 == 0 then inject_payload('txt', 'step', 'step ', messages, '\\n') end\n\
-         \x20 return 0\n\
-         end\n\
-         function timer_event(ns)\n\
-         \x20 local sum = 0\n\
-         \x20 for _, count in pairs(every) do sum = sum + count end\n\
-         \x20 inject_payload('txt', 'total', 'total ', messages, ' ', sum, '\\n')\n\
-         end\n"
-    );
-    place.write("count.lua", &script)?;
-    let stderr = run_through_kills(&place)?;
+    place.write(
+        "count.lua",
+        &FILTER
+            .replace("SCOPEmessages, SCOPE", &format!("{scope}messages, "))
+            .replace("SCOPE", scope),
+    )?;
+    let progress = |place: &Place| place.read("out").matches("step ").count() * STEP;
+    let (said, lines) = run_through_kills(&place, access_line, progress)?;
     let out = place.read("out");
-    let total =
-        out.lines().rfind(|line| line.starts_with("total ")).context("there is no total")?;
-    anyhow::ensure!(total == format!("total {LINES} {LINES}"), "{total}; stderr:\n{stderr}");
-    for step in (1..=LINES / 10_000).map(|step| format!("step {}", step * 10_000)) {
-        anyhow::ensure!(out.lines().any(|line| line == step), "{step} is missing in:\n{out}");
+    check_totals(&out, lines).with_context(|| format!("{out}\n{said}"))
+}
+
+/// Every step once and in order, and at the end the totals and the sums of every minute.
+fn check_totals(out: &str, lines: usize) -> anyhow::Result<()> {
+    let steps: Vec<&str> = out.lines().filter(|line| line.starts_with("step ")).collect();
+    let expected: Vec<String> =
+        (1..=lines / STEP).map(|step| format!("step {}", step * STEP)).collect();
+    anyhow::ensure!(steps == expected, "the steps are {steps:?}");
+    let mut every = BTreeMap::<usize, usize>::new();
+    let mut minutes = BTreeMap::<usize, usize>::new();
+    for (minute, status) in (0..lines).map(request) {
+        *every.entry(status).or_default() += 1;
+        *minutes.entry(minute).or_default() += status;
     }
+    let mut total = format!("total {lines}");
+    for (status, count) in &every {
+        let _ = write!(total, " {status}={count}");
+    }
+    let last = out.lines().rfind(|line| line.starts_with("total ")).context("no total")?;
+    anyhow::ensure!(last == total, "{last}, not {total}");
+    // The newest minute comes last.
+    let sums: Vec<&str> = out.lines().rev().take(minutes.len()).collect();
+    let expected: Vec<String> = minutes.values().rev().map(usize::to_string).collect();
+    anyhow::ensure!(sums == expected, "the sums are {sums:?}, not {expected:?}");
     Ok(())
 }
