@@ -29,6 +29,8 @@ pub(super) const WRITE_BYTES: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Appender {
     Input,
+    /// An input that loses what comes while it waits; it waits for no reader's comfort.
+    Hurried,
     /// A filter; it uses the kept part too, and never waits for a reader.
     Filter,
     /// As a filter, but never waits for the disk either.
@@ -145,17 +147,18 @@ impl Shared {
     /// Waits until `stored` bytes may be appended.
     fn admit(&self, stored: u64, by: Appender) -> Result<MutexGuard<'_, State>, Error> {
         let budget = match by {
-            Appender::Input => self.limits.max_bytes - self.limits.kept_bytes,
+            Appender::Input | Appender::Hurried => self.limits.max_bytes - self.limits.kept_bytes,
             Appender::Filter | Appender::Ticker => self.limits.max_bytes,
         };
+        let is_input = matches!(by, Appender::Input | Appender::Hurried);
         let mut state = self.lock();
         let asked_in = state.rounds;
         loop {
-            if state.is_closed || (state.is_closing && by == Appender::Input) {
+            if state.is_closed || (state.is_closing && is_input) {
                 return Err(Error::Closing);
             }
             let is_synced = self.is_synced_enough(&state, stored);
-            let is_over = by == Appender::Input && state.over_limit.is_some();
+            let is_over = is_input && state.over_limit.is_some();
             let has_room = state.bytes + stored <= budget && !is_over;
             if is_synced && has_room {
                 if by == Appender::Input && self.would_outrun(&mut state, stored) {
@@ -173,7 +176,7 @@ impl Shared {
                 return Err(full(&state));
             }
             // Only after somebody has looked for room is it known that there is none.
-            let is_refused = if has_room { by == Appender::Ticker } else { by != Appender::Input };
+            let is_refused = if has_room { by == Appender::Ticker } else { !is_input };
             if is_refused && (has_room || state.rounds >= asked_in + 2) {
                 if by == Appender::Filter {
                     self.note_starved(&mut state);

@@ -150,6 +150,15 @@ impl Journal {
         self.shared.append_batch(batch, Appender::Input)
     }
 
+    /// As [`Journal::append`], for what loses more the longer it waits, as datagrams do: it does not
+    /// give readers that are about to fall out of memory a moment.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_hurried(&self, batch: Batch) -> Result<Position, Error> {
+        self.shared.append_batch(batch, Appender::Hurried)
+    }
+
     /// Appends what a filter has injected, or gives it back; it may use the kept part of the budget
     /// and does not wait for readers.
     ///

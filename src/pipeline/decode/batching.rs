@@ -22,6 +22,8 @@ pub(super) struct Open {
     /// Sources whose position is not yet in the batch.
     reached: Vec<Reached>,
     opened: Option<Instant>,
+    /// Datagrams are in it, and more may be lost while it waits.
+    is_hurried: bool,
     last: Position,
     /// The reader for which the journal stops the engine, once it does.
     halted: Halted,
@@ -43,6 +45,7 @@ impl Open {
             journal,
             reached: Vec::new(),
             opened: None,
+            is_hurried: false,
             last: Position::default(),
             halted,
         }
@@ -72,6 +75,11 @@ impl Open {
                 position: stream.position.clone(),
             }),
         }
+    }
+
+    /// Notes that something whole has come, a datagram for all that is known.
+    pub(super) fn hurry(&mut self) {
+        self.is_hurried = true;
     }
 
     /// Appends the batch when it is full.
@@ -105,7 +113,12 @@ impl Open {
             // Nothing later may be appended than what was refused: its source has it still.
             return;
         }
-        match self.journal.append(batch) {
+        let appended = if std::mem::take(&mut self.is_hurried) {
+            self.journal.append_hurried(batch)
+        } else {
+            self.journal.append(batch)
+        };
+        match appended {
             Ok(position) => self.last = position,
             Err(Error::Closing) => {
                 tracing::debug!(messages, "stopped before the last batch: its source has it still");

@@ -77,6 +77,7 @@ impl Feed<'_> {
     /// Splits something whole.
     pub(super) fn whole(&mut self, stream: &mut Stream, bytes: &[u8], origin: Option<&Origin>) {
         stream.plan.counters.bytes.add(bytes.len() as u64);
+        self.open.hurry();
         let used = self.cut_all(stream, bytes, false, origin);
         let used = used + self.cut_all(stream, &bytes[used..], true, origin);
         if used < bytes.len() {
