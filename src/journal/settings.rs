@@ -18,7 +18,7 @@ pub struct Settings {
     pub storage: StorageKind,
     /// The folder of the journal, below `base_dir` unless absolute.
     pub path: PathBuf,
-    /// The budget in bytes. Left out: the smaller of 10 GiB and a tenth of the disk, or 32 MiB in
+    /// The budget in bytes. Left out: the smaller of 10 GiB and a tenth of the disk, or 24 MiB in
     /// memory. At least 1 MiB.
     #[serde(deserialize_with = "size::optional_bytes")]
     #[schemars(with = "Option<size::Written>")]
@@ -121,7 +121,7 @@ pub(super) struct Limits {
 
 impl Limits {
     const SMALLEST: u64 = 1 << 20;
-    const MEMORY: u64 = 32 << 20;
+    const MEMORY: u64 = 24 << 20;
 
     pub(super) fn of(settings: &Settings, folder: &Path) -> Limits {
         let in_memory = settings.storage == StorageKind::Memory;
