@@ -3,7 +3,6 @@
 use super::field::Field;
 use super::field::Fields;
 use super::field::Value;
-use super::field::name_of;
 use super::header;
 use super::header::Header;
 use super::wire;
@@ -164,10 +163,7 @@ impl<'a> Message<'a> {
     pub fn field(&self, name: &[u8], index: usize) -> Option<Field<'a>> {
         let mut fields = self.fields();
         let mut left = index;
-        while let Some(encoded) = fields.next_encoded() {
-            if name_of(encoded) != Some(name) {
-                continue;
-            }
+        while let Some(encoded) = fields.next_called(name) {
             if let Some(field) = Field::parse(encoded) {
                 if left == 0 {
                     return Some(field);
