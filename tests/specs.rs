@@ -10,6 +10,7 @@
 //! | `script:decode(message)` | the messages that it makes of one; raises when it fails |
 //! | `script:process(message)` | the messages that it injects |
 //! | `script:timer(ns)` | the messages that `timer_event` injects |
+//! | `evaluate(body)` | what the body of a function returns in a sandbox that has the modules of `lua/`, as the text of a JSON array |
 //! | `equal(found, expected)` | raises when they differ |
 //!
 //! Messages are tables: header fields by name, `Fields` with a value or an array for each name.
@@ -101,6 +102,8 @@ fn run(spec: &Path, wanted: Option<String>) -> mlua::Result<Vec<String>> {
     let sandbox = lua.create_function(move |_, config: Option<Table>| {
         Started::new(Path::new(&script), config)
     })?;
+    let evaluate = lua.create_function(|_, body: String| evaluated(&body))?;
+    lua.globals().set("evaluate", evaluate)?;
     lua.globals().set("describe", describe)?;
     lua.globals().set("it", it)?;
     lua.globals().set("sandbox", sandbox)?;
@@ -108,6 +111,22 @@ fn run(spec: &Path, wanted: Option<String>) -> mlua::Result<Vec<String>> {
     let text = std::fs::read_to_string(spec)?;
     lua.load(text).set_name(format!("={}", spec.display())).exec()?;
     Ok(names.take())
+}
+
+/// What the body of a function returns in a sandbox, as the text of a JSON array.
+fn evaluated(body: &str) -> mlua::Result<String> {
+    let text = format!(
+        "function process_message()
+           inject_payload('json', '', cjson.encode({{(function() {body}\nend)()}}))
+           return 0
+         end"
+    );
+    let mut spec = Spec::new("spec", Role::Filter, Script { path: "body.lua".into(), text });
+    spec.modules.folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("lua")];
+    let mut started = Started { sandbox: Sandbox::load(&spec).map_err(raised)?, entries: 0 };
+    let out = started.process(&Lua::new().create_table()?)?;
+    let payload = out.iter().next().map(|message| message.payload().to_vec());
+    Ok(String::from_utf8_lossy(&payload.unwrap_or_default()).into_owned())
 }
 
 fn equal(_: &Lua, (found, expected): (mlua::Value, mlua::Value)) -> mlua::Result<()> {

@@ -53,6 +53,7 @@ impl Sandbox {
             });
         }
         let has_timer = state.has_entry(Entry::TimerEvent);
+        state.cx().patterns.end_loading();
         let baseline = state.save(&Baseline::new()).map_err(failed)?.scalars;
         Ok(Sandbox {
             state,

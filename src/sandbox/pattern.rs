@@ -29,11 +29,62 @@ pub(super) struct Held {
     pub(super) tree: peg::Pattern,
     /// Made when it is matched for the first time.
     pub(super) program: OnceCell<Rc<Program>>,
+    /// Its number among those made while the script was loaded.
+    number: Option<u32>,
+    hash: OnceCell<u64>,
+}
+
+/// What tells a pattern that loading the script makes from others: its number and a hash of its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    number: u32,
+    hash: u64,
+}
+
+/// A pattern as a snapshot has it.
+#[derive(Debug)]
+pub(super) enum Saved {
+    /// Loading the script makes it.
+    Loaded(Identity),
+    /// It was made while the script ran.
+    Made(Held),
 }
 
 impl Held {
     pub(super) fn new(tree: peg::Pattern) -> Held {
-        Held { tree, program: OnceCell::new() }
+        Held { tree, program: OnceCell::new(), number: None, hash: OnceCell::new() }
+    }
+
+    /// What it is told by, if loading the script makes it.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let number = self.number?;
+        let hash = *self.hash.get_or_init(|| {
+            let mut bytes = Vec::new();
+            self.tree.save(&mut bytes);
+            // FNV-1a, which stays the same from build to build.
+            bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+        });
+        Some(Identity { number, hash })
+    }
+}
+
+impl Saved {
+    /// Reads the state of a pattern; `None` when it is damaged.
+    pub(super) fn read(state: &[u8]) -> Option<Saved> {
+        let (kind, rest) = state.split_first()?;
+        match kind {
+            0 => Some(Saved::Made(Held::new(peg::Pattern::load(rest)?))),
+            1 => {
+                let (number, hash) = rest.split_first_chunk()?;
+                Some(Saved::Loaded(Identity {
+                    number: u32::from_le_bytes(*number),
+                    hash: u64::from_le_bytes(hash.try_into().ok()?),
+                }))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -51,8 +102,19 @@ impl Object for Held {
         false
     }
 
+    /// Of a pattern that loading the script makes, what it is told by; of another the tree.
     fn save(&self, out: &mut Vec<u8>) {
-        self.tree.save(out);
+        match self.identity() {
+            Some(Identity { number, hash }) => {
+                out.push(1);
+                out.extend_from_slice(&number.to_le_bytes());
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+            None => {
+                out.push(0);
+                self.tree.save(out);
+            }
+        }
     }
 
     fn restore(&mut self, _: &[u8]) -> Result<(), String> {
@@ -86,6 +148,8 @@ pub(super) struct Patterns {
     pub(super) sources: Vec<Source>,
     /// The most choices and calls of a match at a time.
     pub(super) max_stack: usize,
+    /// How many patterns loading the script has made; `None` once it is loaded.
+    loaded: Option<u32>,
     /// The number of the last predicate that a number stands for.
     last_look: i32,
     /// For matches during which the script is not called.
@@ -100,6 +164,7 @@ impl Default for Patterns {
         Patterns {
             sources: Vec::new(),
             max_stack: Patterns::MAX_STACK,
+            loaded: Some(0),
             last_look: 0,
             running: Box::default(),
             pool: Vec::new(),
@@ -118,6 +183,18 @@ impl Patterns {
     pub(super) fn next_look(&mut self) -> i32 {
         self.last_look = self.last_look.saturating_add(1);
         self.last_look
+    }
+
+    /// A pattern as a script is to hold it.
+    pub(super) fn hold(&mut self, tree: peg::Pattern) -> Held {
+        let number = self.loaded;
+        self.loaded = number.map(|number| number.saturating_add(1));
+        Held { number, ..Held::new(tree) }
+    }
+
+    /// Notes that the script is loaded: what is made from now on is made by running it.
+    pub(super) fn end_loading(&mut self) {
+        self.loaded = None;
     }
 
     /// Room for a match during which the script may be called.

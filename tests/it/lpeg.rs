@@ -15,6 +15,7 @@ use libtest_mimic::Trial;
 use crate::suite::test_with;
 
 const SHOW: &str = include_str!("../data/lpeg/show.lua");
+const CASES: &str = include_str!("../data/lpeg/cases.lua");
 const RANDOM: &str = include_str!("../data/lpeg/random.lua");
 
 /// So many patterns are made at random.
@@ -24,11 +25,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     let has_lpeg = Command::new("lua5.1").args(["-e", "require 'lpeg'"]).output();
     let needed =
         if has_lpeg.is_ok_and(|done| done.status.success()) { "lua5.1" } else { "lua-lpeg" };
-    vec![test_with(
-        &[needed],
-        "lpeg::random_patterns_match_and_capture_as_in_c",
-        random_patterns_match_and_capture_as_in_c,
-    )]
+    vec![
+        test_with(
+            &[needed],
+            "lpeg::random_patterns_match_and_capture_as_in_c",
+            random_patterns_match_and_capture_as_in_c,
+        ),
+        test_with(&[needed], "lpeg::what_we_expect_of_patterns_holds_in_c", expected_holds_in_c),
+    ]
 }
 
 /// What `attempt` answers to each number, here.
@@ -75,6 +79,14 @@ fn theirs(from: u32, to: u32) -> anyhow::Result<Vec<Option<String>>> {
         }
     }
     Ok(answers)
+}
+
+fn expected_holds_in_c() -> anyhow::Result<()> {
+    let text = format!("{SHOW}\n{CASES}\nio.stdout:write(wrong())");
+    let done = Command::new("lua5.1").args(["-e", &text]).output().context("lua5.1")?;
+    let wrong = String::from_utf8_lossy(&done.stdout).into_owned();
+    anyhow::ensure!(done.status.success() && wrong.is_empty(), "{wrong} {done:?}");
+    Ok(())
 }
 
 fn random_patterns_match_and_capture_as_in_c() -> anyhow::Result<()> {

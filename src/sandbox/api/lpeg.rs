@@ -174,7 +174,8 @@ fn shown(key: Key<'_>) -> String {
 
 /// Parks a pattern whose sources have been noted.
 fn finish(cx: &mut Context, made: Pattern) -> Made {
-    cx.park(Box::new(Held::new(made)));
+    let held = cx.patterns.hold(made);
+    cx.park(Box::new(held));
     Ok(Answer::Parked)
 }
 
@@ -236,7 +237,10 @@ pub(in crate::sandbox) fn look<'a>(
 }
 
 fn power<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let count = args.number(2).ok_or("bad argument #2 to '__pow' (number expected)")?;
+    let count = args.number(2).ok_or_else(|| {
+        let kind = args.kind(2).name();
+        format!("bad argument #2 to '^' (number expected, got {kind})")
+    })?;
     unary(cx, &args, |pattern| pattern.repeat(whole(count)))
 }
 
@@ -246,11 +250,11 @@ fn divide<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
         Value::Text(text) => (Capture::Format, Some(Key::Text(text))),
         Value::Number(number) => match u32::try_from(whole(number)) {
             Ok(number) if number < 1 << 16 => (Capture::Select(number), None),
-            _ => return Err("invalid number".into()),
+            _ => return Err("bad argument #2 to '/' (invalid number)".into()),
         },
         Value::Table(_) => (Capture::Query, Some(Key::Value)),
         Value::Other(Kind::Function) => (Capture::Function, Some(Key::Value)),
-        _ => return Err("invalid replacement value".into()),
+        _ => return Err("bad argument #2 to '/' (invalid replacement value)".into()),
     };
     unary(cx, &args, |pattern| pattern.capture(kind, key))?;
     if key == Some(Key::Value) {
@@ -291,7 +295,11 @@ fn rule<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 
 /// `lpeg.B(patt)`: what ends here.
 fn behind<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    unary(cx, &args, Pattern::behind)
+    let name = |error: Complaint| match error {
+        Complaint::Text(text) => format!("bad argument #1 to 'B' ({text})").into(),
+        other => other,
+    };
+    unary(cx, &args, Pattern::behind).map_err(name)
 }
 
 /// `lpeg.C(patt)`: the text matched.

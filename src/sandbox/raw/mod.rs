@@ -25,6 +25,7 @@ mod matching;
 mod object;
 mod package;
 mod pattern;
+mod pattern_state;
 mod require;
 mod restore;
 mod round;

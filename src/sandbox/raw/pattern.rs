@@ -11,9 +11,9 @@
 //!
 //! So the collector finds them, and a function that refers to the pattern it is part of is no leak.
 //!
-//! Luau wants a number of `#patt`. It gets one of a kind that no script computes by accident, which
-//! stands for the predicate wherever a pattern is wanted; sums and products of such numbers are no
-//! such numbers.
+//! Luau wants a number of `#patt`. It gets one that stands for the predicate wherever a pattern is
+//! wanted: a signaling NaN, which no script computes. Its negative stands for the opposite. What
+//! arithmetic makes of it, in `#patt * 1` say, is a quiet NaN and refused, for Lua has not asked us.
 
 use std::ffi::CStr;
 use std::ffi::c_int;
@@ -32,7 +32,6 @@ use crate::peg::ByteSet;
 use crate::peg::Pattern;
 use crate::sandbox::api::lpeg;
 use crate::sandbox::context::Context;
-use crate::sandbox::pattern::Held;
 use crate::sandbox::pattern::Patterns;
 use crate::sandbox::pattern::Source;
 use crate::sandbox::pattern::TAG;
@@ -160,17 +159,36 @@ fn token(number: c_int) -> f64 {
     f64::from_bits(TOKEN | number << TOKEN_SHIFT | TOKEN_END)
 }
 
-/// The predicate that a number stands for, and whether it is negated.
-fn meaning(token: f64) -> Option<(c_int, bool)> {
-    let bits = token.abs().to_bits();
-    let number = (bits & !(TOKEN | TOKEN_END)) >> TOKEN_SHIFT;
-    let is_token = bits == TOKEN | number << TOKEN_SHIFT | TOKEN_END;
-    let number = c_int::try_from(number).ok().filter(|number| *number > 0)?;
-    is_token.then_some((number, token < 0.0))
+/// What a number stands for.
+#[derive(Clone, Copy, PartialEq)]
+enum Meaning {
+    Nothing,
+    /// The predicate of this number, or its opposite.
+    Look(c_int, bool),
+    /// What arithmetic has made of one.
+    Spoilt,
 }
 
-/// Exponent and first bits of the numbers that stand for predicates: far from all that is counted.
-const TOKEN: u64 = 0x7b5a_7000_0000_0000;
+impl Meaning {
+    fn of(token: f64) -> Meaning {
+        let bits = token.to_bits() & !SIGN;
+        let number = (bits & NUMBER) >> TOKEN_SHIFT;
+        if bits & !NUMBER & !QUIET != TOKEN | TOKEN_END {
+            return Meaning::Nothing;
+        }
+        match c_int::try_from(number) {
+            Ok(_) if bits & QUIET != 0 => Meaning::Spoilt,
+            Ok(number) if number > 0 => Meaning::Look(number, token.to_bits() & SIGN != 0),
+            _ => Meaning::Nothing,
+        }
+    }
+}
+
+/// Exponent and first bits of the numbers that stand for predicates.
+const TOKEN: u64 = 0x7ff2_7000_0000_0000;
+const SIGN: u64 = 1 << 63;
+const QUIET: u64 = 1 << 51;
+const NUMBER: u64 = 0xffff_ffff << TOKEN_SHIFT;
 const TOKEN_SHIFT: u32 = 12;
 const TOKEN_END: u64 = 0x9d3;
 
@@ -190,7 +208,7 @@ unsafe extern "C-unwind" fn type_of(lua: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing must be dropped when an error is raised.
     unsafe {
         let is_token = ffi::lua_type(lua, 1) == ffi::LUA_TNUMBER
-            && meaning(ffi::lua_tonumber(lua, 1)).is_some();
+            && matches!(Meaning::of(ffi::lua_tonumber(lua, 1)), Meaning::Look(..));
         if is_token || is_pattern(lua, 1) {
             ffi::lua_pushstring_(lua, c"pattern".as_ptr());
         } else {
@@ -216,7 +234,8 @@ unsafe extern "C-unwind" fn locale(lua: *mut lua_State) -> c_int {
             ffi::lua_pushlstring_(lua, name.as_ptr().cast(), name.len());
             function::run(lua, ROOM, context, move |cx, _| {
                 cx.patterns.sources.clear();
-                cx.park(Box::new(Held::new(Pattern::one_of(ByteSet::which(test)))));
+                let held = cx.patterns.hold(Pattern::one_of(ByteSet::which(test)));
+                cx.park(Box::new(held));
                 Ok(function::Answer::Parked)
             });
             ffi::lua_settable(lua, 1);
@@ -246,9 +265,17 @@ pub(super) unsafe fn coerce(lua: *mut lua_State, context: *mut Context, slot: c_
         }
         let kind = ffi::lua_type(lua, slot);
         let mut is_negated = false;
-        if kind == ffi::LUA_TNUMBER
-            && let Some((number, is_not)) = meaning(ffi::lua_tonumber(lua, slot))
-        {
+        let meaning = match kind {
+            ffi::LUA_TNUMBER => Meaning::of(ffi::lua_tonumber(lua, slot)),
+            _ => Meaning::Nothing,
+        };
+        if meaning == Meaning::Spoilt {
+            function::raise(
+                lua,
+                "#patt met a number: write lpeg.P(1) where 1 was meant as a pattern",
+            );
+        }
+        if let Meaning::Look(number, is_not) = meaning {
             ffi::lua_rawgetfield(lua, ffi::LUA_REGISTRYINDEX, LOOKS.as_ptr());
             if ffi::lua_rawgeti_(lua, -1, number) == ffi::LUA_TNIL {
                 ffi::luaL_error(lua, c"a predicate made by # is no longer known".as_ptr());

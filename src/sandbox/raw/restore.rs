@@ -11,6 +11,7 @@ use mlua::ffi::lua_State;
 
 use super::library;
 use super::object;
+use super::pattern_state;
 use super::require;
 use super::save;
 use super::save::Baseline;
@@ -20,6 +21,8 @@ use super::state::Raised;
 use super::state::State;
 use crate::sandbox::api;
 use crate::sandbox::context::Context;
+use crate::sandbox::pattern::Identity;
+use crate::sandbox::pattern::TAG;
 use crate::sandbox::snapshot::Restored;
 use crate::sandbox::snapshot::format::Definition;
 use crate::sandbox::snapshot::format::Parsed;
@@ -31,7 +34,7 @@ use crate::sandbox::snapshot::format::Writer;
 /// Where things lie on the stack.
 const FUNCTIONS: c_int = 1;
 /// Tables and native objects, by their numbers in the snapshot.
-const OBJECTS: c_int = 2;
+pub(super) const OBJECTS: c_int = 2;
 
 /// At most so many things that were not kept are named.
 const MAX_NOTES: usize = 50;
@@ -55,10 +58,12 @@ impl State {
                         return;
                     }
                     let mut walk = Walk::default();
+                    pattern_state::collect_loaded(lua, true);
                     walk.run(lua, &Baseline::new());
                     let mut filling = Filling::new(lua, context, parsed, is_same, &walk);
                     filling.run();
                     restored.kept_in_part = filling.notes;
+                    pattern_state::collect_loaded(lua, false);
                 }
             })
         })?;
@@ -78,22 +83,24 @@ unsafe fn is_other_version(lua: *mut lua_State, saved: &[u8]) -> bool {
     }
 }
 
-struct Filling<'a> {
-    lua: *mut lua_State,
-    context: *mut Context,
+pub(super) struct Filling<'a> {
+    pub(super) lua: *mut lua_State,
+    pub(super) context: *mut Context,
     parsed: &'a Parsed<'a>,
-    is_same: bool,
+    pub(super) is_same: bool,
     /// The functions of the script, by the path on which each was found.
     functions: HashMap<&'a [u8], usize>,
     /// What the numbers of the snapshot stand for: known ones are in the list of objects.
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
+    /// The patterns that loading the script has made, by their numbers in the list of them.
+    pub(super) patterns: &'a HashMap<Identity, usize>,
     /// Tables and objects of the script that stand for something of the snapshot.
     taken: HashSet<*const c_void>,
     notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+pub(super) enum Known {
     Not,
     /// Made by loading the script, to be filled.
     Loaded,
@@ -124,12 +131,13 @@ impl<'a> Filling<'a> {
             is_same,
             functions: functions.map(|(index, path)| (path.as_slice(), index)).collect(),
             known: vec![Known::Not; parsed.definitions.len() + 1],
+            patterns: &walk.patterns,
             taken: HashSet::new(),
             notes: Vec::new(),
         }
     }
 
-    fn note(&mut self, what: &[u8], why: &str) {
+    pub(super) fn note(&mut self, what: &[u8], why: &str) {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(format!("{}: {why}", String::from_utf8_lossy(what)));
         }
@@ -149,10 +157,11 @@ impl<'a> Filling<'a> {
                 }
             }
             for index in 0..parsed.definitions.len() {
-                if let Definition::Table { pairs, .. } = &parsed.definitions[index] {
-                    self.fill(index + 1, pairs);
-                    ffi::lua_settop(self.lua, OBJECTS);
+                match &parsed.definitions[index] {
+                    Definition::Table { pairs, .. } => self.fill(index + 1, pairs),
+                    Definition::Object { values, .. } => self.fill_pattern(index + 1, values),
                 }
+                ffi::lua_settop(self.lua, OBJECTS);
             }
             for index in 0..parsed.definitions.len() {
                 if let Definition::Table { metatable, .. } = parsed.definitions[index] {
@@ -266,7 +275,7 @@ impl<'a> Filling<'a> {
 
     /// Pushes what a saved value stands for, given what is in its place; false, and nothing pushed,
     /// when that is to stay.
-    unsafe fn value(&mut self, value: Saved<'a>, current: c_int, path: &[u8]) -> bool {
+    pub(super) unsafe fn value(&mut self, value: Saved<'a>, current: c_int, path: &[u8]) -> bool {
         // SAFETY: runs protected.
         unsafe {
             let lua = self.lua;
@@ -301,7 +310,10 @@ impl<'a> Filling<'a> {
             if self.known[index] == Known::Not {
                 let is_loaded = match &self.parsed.definitions[index - 1] {
                     Definition::Table { .. } => self.take_table(current),
-                    Definition::Object { tag, state } => {
+                    Definition::Object { tag, state, values } if *tag == TAG => {
+                        self.take_pattern(current, state, values, path)
+                    }
+                    Definition::Object { tag, state, .. } => {
                         self.take_object(current, *tag, state, path)
                     }
                 };

@@ -15,9 +15,11 @@ use mlua::ffi::lua_State;
 
 use super::args;
 use super::object;
+use super::pattern;
 use super::require;
 use super::state::Raised;
 use super::state::State;
+use crate::sandbox::pattern::Identity;
 use crate::sandbox::snapshot::format::RootKind;
 use crate::sandbox::snapshot::format::Saved;
 use crate::sandbox::snapshot::format::Writer;
@@ -37,9 +39,11 @@ pub(in crate::sandbox) struct Walk {
     pub(in crate::sandbox) scalars: Baseline,
     /// Where each function was found.
     pub(super) functions: Vec<Vec<u8>>,
+    /// The patterns that loading the script makes, by their numbers.
+    pub(super) patterns: HashMap<Identity, usize>,
     /// The number of each table and native object, and where it was found.
     numbers: HashMap<*const c_void, usize>,
-    paths: Vec<Vec<u8>>,
+    pub(super) paths: Vec<Vec<u8>>,
     known_functions: HashSet<*const c_void>,
 }
 
@@ -48,8 +52,8 @@ const MAX_PATH: usize = 200;
 
 /// Where the lists lie.
 #[derive(Clone, Copy)]
-struct Lists {
-    objects: c_int,
+pub(super) struct Lists {
+    pub(super) objects: c_int,
     functions: c_int,
 }
 
@@ -217,9 +221,13 @@ impl Walk {
                     tag = object.tag();
                     object.save(&mut state);
                 }
-                writer.byte(1);
+                let is_pattern = pattern::is_pattern(lua, slot);
+                writer.byte(if is_pattern { 2 } else { 1 });
                 writer.byte(tag);
                 writer.text(&state);
+                if is_pattern {
+                    self.pattern(lua, lists, index, &mut writer);
+                }
             }
             self.definitions.extend_from_slice(writer.bytes());
             ffi::lua_settop(lua, top);
@@ -239,17 +247,20 @@ impl Walk {
             let slot = ffi::lua_gettop(lua);
             let path = self.paths[index].clone();
             let mut metatable = 0;
+            let mut is_weak = false;
             if ffi::lua_getmetatable(lua, slot) != 0 {
                 let value = self.value(lua, lists, slot + 1, &[&path[..], b".metatable"].concat());
                 if let Saved::Reference(number) = value {
                     metatable = number;
                 }
+                is_weak = has_weak_values(lua, slot + 1);
                 ffi::lua_settop(lua, slot);
             }
             let mut pairs = Writer::default();
             let mut count = 0;
             let mut at = 0;
-            loop {
+            // What a table holds weakly may be gone at any time.
+            while !is_weak {
                 at = ffi::lua_rawiter(lua, slot, at);
                 if at < 0 {
                     break;
@@ -277,7 +288,7 @@ impl Walk {
     }
 
     /// What stands for the value at `slot`; what it leads to is entered into the lists.
-    unsafe fn value<'a>(
+    pub(super) unsafe fn value<'a>(
         &mut self,
         lua: *mut lua_State,
         lists: Lists,
@@ -336,6 +347,18 @@ impl Walk {
             ffi::lua_rawseti_(lua, lists.objects, number(new));
             Saved::Reference(new)
         }
+    }
+}
+
+/// Tells whether a metatable makes the values of its tables weak.
+unsafe fn has_weak_values(lua: *mut lua_State, slot: c_int) -> bool {
+    // SAFETY: runs protected; only a table is asked.
+    unsafe {
+        ffi::lua_rawgetfield(lua, slot, c"__mode".as_ptr());
+        let mode = args::text_at(lua, -1).unwrap_or_default();
+        let is_weak = mode.contains(&b'v');
+        ffi::lua_settop(lua, -2);
+        is_weak
     }
 }
 

@@ -12,7 +12,8 @@
 //! | 9 | `cjson.null` | |
 //!
 //! A definition is 0 and a table (number of its metatable or 0, count of pairs, keys and values), or
-//! 1 and a native object (tag, length, bytes).
+//! 1 and a native object (tag, length, bytes), or 2 and a native object with values that it refers to
+//! (tag, length, bytes, count, values).
 
 /// One value, read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub(in crate::sandbox) struct Root<'a> {
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) enum Definition<'a> {
     Table { metatable: usize, pairs: Vec<(Saved<'a>, Saved<'a>)> },
-    Object { tag: u8, state: &'a [u8] },
+    Object { tag: u8, state: &'a [u8], values: Vec<Saved<'a>> },
 }
 
 /// A snapshot taken apart.
@@ -93,7 +94,7 @@ impl<'a> Parsed<'a> {
         };
         self.roots.iter().all(|root| is_sound(&root.value))
             && self.definitions.iter().all(|definition| match definition {
-                Definition::Object { .. } => true,
+                Definition::Object { values, .. } => values.iter().all(is_sound),
                 Definition::Table { metatable, pairs } => {
                     *metatable <= count
                         && pairs.iter().all(|(key, value)| is_sound(key) && is_sound(value))
@@ -189,7 +190,18 @@ impl<'a> Reader<'a> {
                 }
                 Some(Definition::Table { metatable, pairs })
             }
-            1 => Some(Definition::Object { tag: self.byte()?, state: self.text()? }),
+            1 => {
+                let (tag, state) = (self.byte()?, self.text()?);
+                Some(Definition::Object { tag, state, values: Vec::new() })
+            }
+            2 => {
+                let (tag, state) = (self.byte()?, self.text()?);
+                let mut values = Vec::new();
+                for _ in 0..self.count()? {
+                    values.push(self.value()?);
+                }
+                Some(Definition::Object { tag, state, values })
+            }
             _ => None,
         }
     }

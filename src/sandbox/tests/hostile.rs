@@ -354,6 +354,122 @@ const SCRIPTS: &[(&str, End, &str)] = &[
         Limit,
         "local r, s = require('regex').new(''), string.rep('a', 1e5) while true do r:gsub(s, string.rep('x', 1e5)) end",
     ),
+    (
+        "lpeg_exponential",
+        Cpu,
+        "local p = lpeg.P('a') for i = 1, 7 do p = (p + p * 'a') * (p + 'a') end p:match(string.rep('a', 60) .. 'b')",
+    ),
+    (
+        "lpeg_backtracking",
+        Cpu,
+        "lpeg.match(lpeg.P({lpeg.P('a') * lpeg.V(1) * 'b' + lpeg.P('a') * lpeg.V(1) * 'c' + ''}) * -1, string.rep('a', 60))",
+    ),
+    (
+        "lpeg_pcall_loop",
+        Cpu,
+        "local p = lpeg.P({lpeg.P('a') * lpeg.V(1) * 'b' + lpeg.P('a') * lpeg.V(1) * 'c' + ''}) * -1
+         while true do pcall(lpeg.match, p, string.rep('a', 60)) end",
+    ),
+    (
+        "lpeg_square",
+        Cpu,
+        "local s = string.rep('a', 3e6) lpeg.match((lpeg.P('a') ^ 0 * 'b' + 1) ^ 0, s)",
+    ),
+    (
+        "lpeg_deep_recursion",
+        Error,
+        "lpeg.match(lpeg.P({lpeg.P('(') * lpeg.V(1) * ')' + ''}), string.rep('(', 1e5))",
+    ),
+    (
+        "lpeg_deep_stack",
+        Limit,
+        "lpeg.setmaxstack(2^31) while true do
+           pcall(lpeg.match, lpeg.P({lpeg.P('(') * lpeg.V(1) * ')' + ''}), string.rep('(', 4e6)) end",
+    ),
+    (
+        "lpeg_nested_building",
+        Error,
+        "local p = lpeg.P('a') for i = 1, 1e5 do p = lpeg.C(p) * -lpeg.P('b') end",
+    ),
+    ("lpeg_doubling", Error, "local p = lpeg.R('az') * 'x' for i = 1, 60 do p = p * p end"),
+    ("lpeg_powers", Error, "local p = lpeg.P('ab') for i = 1, 60 do p = (p * 'c') ^ 1000 end"),
+    (
+        "lpeg_nested_grammars",
+        Error,
+        "local p = lpeg.P('a') for i = 1, 1e4 do p = lpeg.P({p + 'b' * lpeg.V(1)}) end p:match('x')",
+    ),
+    (
+        "lpeg_flood",
+        Limit,
+        "local t = {} while true do t[#t + 1] = lpeg.P(string.rep('x', 100)) * lpeg.C(lpeg.R('az') ^ 3) end",
+    ),
+    ("lpeg_garbage", Cpu, "while true do lpeg.Ct(lpeg.C(lpeg.R('az') ^ 1)):match('abc') end"),
+    (
+        "lpeg_captures",
+        Memory,
+        "lpeg.match(lpeg.Ct(lpeg.C(lpeg.P(1)) ^ 0), string.rep('a', 3e6))",
+    ),
+    (
+        "lpeg_captures_trapped",
+        Limit,
+        "while true do pcall(lpeg.match, lpeg.Ct(lpeg.Cp() ^ -1 * (lpeg.P(1) * lpeg.Cp()) ^ 0), string.rep('a', 3e6)) end",
+    ),
+    ("lpeg_values", Error, "lpeg.match(lpeg.C(lpeg.P(1)) ^ 0, string.rep('a', 1e5))"),
+    (
+        "lpeg_format_growth",
+        Limit,
+        "local p = lpeg.C(lpeg.P('a') ^ 1) for i = 1, 40 do p = lpeg.C(p / '%1%1%1%1') / 2 / '%0%0' / '%0%0' p = p / '%0%0' end
+         local q = lpeg.Cs(p) for i = 1, 40 do q = q / '%1%1' q = lpeg.Cs(q) end
+         while true do pcall(lpeg.match, q, string.rep('a', 1e5)) end",
+    ),
+    (
+        "lpeg_back_references",
+        Limit,
+        "local p = lpeg.Cg('a', 'g0') for i = 1, 60 do
+           p = p * lpeg.Cg(lpeg.Cb('g' .. i - 1) * lpeg.Cb('g' .. i - 1), 'g' .. i) end
+         while true do pcall(lpeg.match, p * lpeg.Cb('g60'), 'a') end",
+    ),
+    (
+        "lpeg_asks_forever",
+        Cpu,
+        "lpeg.match((lpeg.Cmt('', function() return true end) * 'a') ^ 0, string.rep('a', 1e4))
+         while true do lpeg.match(lpeg.Cmt(1, function() return false end) + 1, 'a') end",
+    ),
+    (
+        "lpeg_asks_itself",
+        Error,
+        "local p p = lpeg.Cmt(1, function(s) return lpeg.match(p, s) end) p:match('a')",
+    ),
+    (
+        "lpeg_asks_and_holds",
+        Limit,
+        "local s = string.rep('a', 3e6) while true do
+           pcall(lpeg.match, lpeg.Cmt(1, function() return true, {}, {}, {} end) ^ 0, s) end",
+    ),
+    ("lpeg_loop_in_function", Cpu, "lpeg.match(lpeg.P(1) / function() while true do end end, 'a')"),
+    (
+        "lpeg_yields",
+        Error,
+        "local co = coroutine.create(function() lpeg.match(lpeg.Cmt(1, coroutine.yield), 'a') end)
+         local ok, text = coroutine.resume(co) error(text)",
+    ),
+    (
+        "lpeg_looks",
+        Limit,
+        "local t = {} while true do t[#t + 1] = #lpeg.P('x') end",
+    ),
+    (
+        "lpeg_metatable",
+        Error,
+        "getmetatable(lpeg.P(1)).__mul = nil",
+    ),
+    ("lpeg_rules", Error, "local g = {lpeg.P('x')} for i = 2, 2000 do g[i] = lpeg.V(i - 1) end lpeg.P(g)"),
+    (
+        "lpeg_many_rules",
+        Limit,
+        "while true do local g = {lpeg.P('x')} for i = 2, 1000 do g[i] = lpeg.V(i - 1) * lpeg.V(i - 1) + lpeg.V(i - 1) end
+           lpeg.P(g):match('x') end",
+    ),
     ("global_shadow", Cpu, "pcall = nil type = nil error = nil while true do end"),
 ];
 
