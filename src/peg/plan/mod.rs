@@ -172,8 +172,10 @@ impl Planner<'_> {
         let info = self.program.captures.get(event.capture as usize).copied();
         let length = if event.is_open() {
             self.events.get(partner as usize).map_or(0, |close| close.at.saturating_sub(event.at))
+        } else if event.is_held() {
+            0
         } else {
-            if event.is_held() { 0 } else { event.length }
+            event.length
         };
         let kind = if event.is_together() { Kind::Of(Capture::Group) } else { Kind::Runtime };
         let taken = Taken {
