@@ -104,16 +104,13 @@ impl Object for Held {
 
     /// Of a pattern that loading the script makes, what it is told by; of another the tree.
     fn save(&self, out: &mut Vec<u8>) {
-        match self.identity() {
-            Some(Identity { number, hash }) => {
-                out.push(1);
-                out.extend_from_slice(&number.to_le_bytes());
-                out.extend_from_slice(&hash.to_le_bytes());
-            }
-            None => {
-                out.push(0);
-                self.tree.save(out);
-            }
+        if let Some(Identity { number, hash }) = self.identity() {
+            out.push(1);
+            out.extend_from_slice(&number.to_le_bytes());
+            out.extend_from_slice(&hash.to_le_bytes());
+        } else {
+            out.push(0);
+            self.tree.save(out);
         }
     }
 

@@ -299,7 +299,14 @@ impl Planner<'_> {
 
     /// Plans an item or field of a table.
     fn item(&mut self, index: u32, taken: Taken) -> Result<(), Error> {
-        let Taken { at, length, constant, inside: (next, end), .. } = taken;
+        let Taken { mut at, mut length, constant, inside: (mut next, end), .. } = taken;
+        if taken.kind == Kind::Named && next + 1 == end {
+            let (inner, _) = self.take(next);
+            if inner.kind == Kind::Of(Capture::Simple) {
+                // The text of one plain capture is all there is.
+                (at, length, next) = (inner.at, inner.length, end);
+            }
+        }
         match taken.kind {
             Kind::Named if next == end => {
                 self.act(Action::FieldText { key: constant, at, length });

@@ -297,7 +297,7 @@ fn rule<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 fn behind<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let name = |error: Complaint| match error {
         Complaint::Text(text) => format!("bad argument #1 to 'B' ({text})").into(),
-        other => other,
+        Complaint::Static(text) => text.into(),
     };
     unary(cx, &args, Pattern::behind).map_err(name)
 }

@@ -260,9 +260,9 @@ impl Walk {
             let mut count = 0;
             let mut at = 0;
             // What a table holds weakly may be gone at any time.
-            while !is_weak {
+            loop {
                 at = ffi::lua_rawiter(lua, slot, at);
-                if at < 0 {
+                if at < 0 || is_weak {
                     break;
                 }
                 let key = self.value(lua, lists, slot + 1, &path);
