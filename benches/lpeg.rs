@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench lpeg`; without `lua5.1` and its `lpeg` only ours are shown.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "the cases look alike")]
+
 use std::process::Command;
 use std::time::Duration;
 
