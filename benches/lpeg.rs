@@ -97,7 +97,7 @@ fn measured(sandbox: &mut Sandbox) -> f64 {
     let now = EntryTime::default();
     let done = sandbox.process(&batch, &[0], now, &mut out, &mut |failure| panic!("{failure:?}"));
     assert!(done.stop.is_none(), "{:?}", done.stop);
-    (cpu() - began).as_nanos() as f64 / f64::from(MATCHES)
+    cpu().saturating_sub(began).as_nanos() as f64 / f64::from(MATCHES)
 }
 
 /// Nanoseconds a match under Lua 5.1; `None` where that is not installed.
