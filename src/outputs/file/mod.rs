@@ -212,11 +212,13 @@ impl Output for FileOutput {
         self.held.records += records;
         self.held.since.get_or_insert_with(Instant::now);
         self.held.entry = load.entry;
-        load.advance(records);
         if self.is_full() {
+            // Where this fails the load was taken back, and comes again as a whole.
             self.flush().await?;
+            load.advance(records);
             return Ok(Sent::Done);
         }
+        load.advance(records);
         if self.held.bytes >= MUCH && self.syncing.is_none() {
             self.begin_sync();
         }
@@ -244,6 +246,10 @@ impl Output for FileOutput {
 
     async fn flush(&mut self) -> Result<(), Failure> {
         self.end_sync().await?;
+        if self.target.is_none() && self.held.records > 0 {
+            // A write was cut off in the middle; what stands before it has not been synced.
+            return Err(Failure::Retry(anyhow!("{} is not open", self.settings.path)));
+        }
         self.begin_sync();
         self.end_sync().await
     }

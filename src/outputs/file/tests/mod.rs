@@ -128,6 +128,37 @@ async fn flush_count_syncs_at_once_where_it_decides() {
 }
 
 #[tokio::test]
+async fn a_load_whose_flush_fails_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.log");
+    let mut pipeline =
+        Pipeline::start(&format!("path = '{}'\nflush_interval = 0", path.display())).await;
+    std::fs::remove_file(&path).unwrap();
+    pipeline.send("one\n", &|| ()).await;
+    assert_eq!((read(&path), pipeline.retries), ("one\n".to_owned(), 1));
+    assert!(pipeline.held.is_empty());
+}
+
+#[tokio::test]
+async fn a_flush_behind_a_write_that_was_cut_off_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.log");
+    let mut pipeline = Pipeline::start(&format!("path = '{}'", path.display())).await;
+    pipeline.send("one\n", &|| ()).await;
+    let mut load = testing::lines("two\n");
+    // A stop lets go of a write in the middle.
+    let mut write = pipeline.output.send(&mut load);
+    std::future::poll_fn(|cx| {
+        let _ = write.as_mut().poll(cx);
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(write);
+    assert!(pipeline.output.target.is_none(), "the write is under way");
+    assert!(matches!(pipeline.output.flush().await, Err(Failure::Retry(_))));
+}
+
+#[tokio::test]
 async fn a_file_is_named_after_the_start_of_its_period() {
     let folder = tempfile::tempdir().unwrap();
     let settings =
