@@ -235,10 +235,12 @@ impl Feeder {
             return;
         }
         if self.building.is_empty() {
-            // Without anything under way the cursor moves at once, else with the next load.
-            if self.shared.delivered.load(Ordering::Acquire) == self.queued.0 {
+            // Without anything under way the cursor moves at once, else with the next load. The task
+            // may just have learnt that more is delivered, which must not be undone.
+            let (queued, read) = (self.queued.0, self.read.0);
+            let (yes, no) = (Ordering::AcqRel, Ordering::Acquire);
+            if self.shared.delivered.compare_exchange(queued, read, yes, no).is_ok() {
                 self.queued = self.read;
-                self.shared.delivered.store(self.read.0, Ordering::Release);
                 self.commit();
             }
             return;

@@ -7,6 +7,8 @@
 
 mod feeder;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::Mutex;

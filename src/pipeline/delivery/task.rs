@@ -284,10 +284,12 @@ impl Task {
     }
 
     /// Has the feeder go on behind what the output itself knows to be delivered, where the cursor
-    /// had not got so far before the engine was killed.
+    /// had not got so far before the engine was killed. An entry the journal has lost says nothing:
+    /// others will get its number.
     fn go_on(&self, resumes_at: Option<u64>, pending: &mut Pending) {
         let delivered = self.shared.delivered.load(Ordering::Acquire);
-        if let Some(entry) = resumes_at.filter(|entry| *entry > delivered) {
+        let end = self.journal.end().0;
+        if let Some(entry) = resumes_at.filter(|entry| (delivered + 1..=end).contains(entry)) {
             self.shared.delivered.store(entry, Ordering::Release);
             pending.held = Some(entry);
             self.go_back(pending);
