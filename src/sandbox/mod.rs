@@ -60,10 +60,11 @@ pub use spec::Spec;
 /// A script in a Lua state of its own.
 #[derive(Debug)]
 pub struct Sandbox {
+    /// Kept over many calls that come one after the other. Dropped before the state, which the
+    /// watchdog may interrupt until then.
+    watched: Option<watchdog::Watched>,
     state: raw::State,
     watch: Arc<watchdog::Watch>,
-    /// Kept over many calls that come one after the other.
-    watched: Option<watchdog::Watched>,
     limits: Limits,
     has_timer: bool,
     file: PathBuf,

@@ -88,6 +88,51 @@ fn a_failing_call_injects_nothing_and_the_next_goes_on() {
 }
 
 #[test]
+fn the_function_may_change_between_two_messages() {
+    for (change, expected) in [
+        ("process_message = nil", "process_message() function was not found"),
+        ("process_message = 5", "process_message() function was not found"),
+        ("process_message = tostring", "process_message() must return a numeric status code"),
+        ("process_message = pcall", "process_message() must return a numeric status code"),
+        ("process_message = error", "the script raised an error that is no text"),
+        ("process_message = coroutine.yield", "attempt to yield"),
+        (
+            "process_message = function() error({}) end",
+            "the script raised an error that is no text",
+        ),
+        ("process_message = function() inject_payload('', '', 'no') error() end", "no text"),
+        ("process_message = function() return 0/0 end", ""),
+    ] {
+        let (injected, failures) = run(&format!(
+            "function process_message() inject_payload('txt', '', 'one') {change} return 0 end"
+        ));
+        assert_eq!(injected, ["heka.sandbox-output: one"], "{change}");
+        assert_eq!(failures.len(), 2, "{change}: {failures:?}");
+        assert!(failures.iter().all(|it| it.contains(expected)), "{change}: {failures:?}");
+    }
+    let (injected, _) = run("function process_message()
+           process_message = function() inject_payload('txt', '', 'two') return 0 end
+           return 0
+         end");
+    assert_eq!(injected.len(), 2);
+}
+
+#[test]
+fn a_trapped_limit_ends_the_batch_and_tells_of_its_own_call() {
+    let (injected, failures) = run("function process_message(msg)
+           local status = msg.Fields.status
+           inject_payload('txt', '', status)
+           if status == 200 then error('an earlier failure') end
+           if status == 201 then pcall(string.rep, 'x', 1e9) end
+           return 0
+         end");
+    assert_eq!(injected, Vec::<String>::new());
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    assert!(failures[1].contains("index: Some(1), which: Memory"), "{failures:?}");
+    assert!(failures[1].contains("test.lua:6 in process_message"), "{failures:?}");
+}
+
+#[test]
 fn a_status_above_zero_terminates() {
     let (_, failures) = run("function process_message() return 1, 'enough' end");
     assert_eq!(failures, ["Terminated { index: Some(0), reason: \"enough\" }"]);
