@@ -1,11 +1,13 @@
 //! A whole engine: what it promises of messages and states, tried from outside.
 
+mod carbon;
 mod changes;
 mod coding;
 mod crash;
 mod failing;
 mod inputs;
 mod memory;
+mod outputs;
 mod reload;
 mod stopping;
 mod stuck;
@@ -16,12 +18,14 @@ use libtest_mimic::Trial;
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
     let groups = [
+        carbon::trials(),
         changes::trials(),
         coding::trials(),
         crash::trials(),
         failing::trials(),
         inputs::trials(),
         memory::trials(),
+        outputs::trials(),
         reload::trials(),
         stopping::trials(),
         stuck::trials(),

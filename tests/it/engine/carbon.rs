@@ -1,0 +1,112 @@
+//! Points in a real carbon-cache.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context;
+use libtest_mimic::Trial;
+
+use crate::harness::Engine;
+use crate::harness::Place;
+use crate::suite::test_with;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let programs = ["carbon-cache", "whisper-fetch"];
+    vec![test_with(&programs, "carbon::points_are_kept_over_a_restart", points_are_kept)]
+}
+
+/// A carbon-cache, ended when dropped.
+struct Carbon(Child);
+
+impl Carbon {
+    fn start(place: &Place, port: u16) -> anyhow::Result<Carbon> {
+        let mut command = Command::new("carbon-cache");
+        command.arg(format!("--config={}", place.path("conf/carbon.conf").display()));
+        command.arg(format!("--pidfile={}", place.path("carbon.pid").display()));
+        command.args(["--nodaemon", "start"]).current_dir(place.path("."));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let carbon = Carbon(command.spawn().context("cannot start carbon-cache")?);
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            anyhow::ensure!(started.elapsed().as_secs() < 60, "carbon-cache does not listen");
+            std::thread::yield_now();
+        }
+        Ok(carbon)
+    }
+}
+
+impl Drop for Carbon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn points_are_kept() -> anyhow::Result<()> {
+    let (port, pickle, query) = (free_port()?, free_port()?, free_port()?);
+    let place = Place::new(&format!(
+        "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+         decoder = ''\n\
+         [out]\ntype = 'CarbonOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+         address = '127.0.0.1:{port}'\nretries = {{ delay = '20ms', max_delay = '100ms' }}\n"
+    ))?;
+    let folder = place.path(".").display().to_string();
+    place.write(
+        "conf/carbon.conf",
+        &format!(
+            "[cache]\nSTORAGE_DIR = {folder}/\nCONF_DIR = {folder}/conf/\n\
+             LOG_DIR = {folder}/log/\nPID_DIR = {folder}/\nLOCAL_DATA_DIR = {folder}/whisper/\n\
+             USER =\nLINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = {port}\n\
+             PICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = {pickle}\n\
+             CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = {query}\n\
+             MAX_UPDATES_PER_SECOND = 5000\nMAX_CREATES_PER_MINUTE = inf\n\
+             ENABLE_TAGS = False\nWHISPER_AUTOFLUSH = True\n"
+        ),
+    )?;
+    place.write("conf/storage-schemas.conf", "[all]\npattern = .*\nretentions = 60s:1d\n")?;
+    let mut carbon = Carbon::start(&place, port)?;
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 60 * 60;
+    let mut points = Vec::new();
+    for part in 0..3_u64 {
+        if part > 0 {
+            drop(carbon);
+            carbon = Carbon::start(&place, port)?;
+        }
+        for number in part * 10..(part + 1) * 10 {
+            let (value, time) = (number * 3 + 1, now - 60 * (40 - number));
+            writeln!(stream, "heka.test {value} {time}")?;
+            points.push((time, value));
+        }
+        expect(&place, &mut engine, &points)?;
+    }
+    engine.stop()?.expect_code(0)?;
+    drop(carbon);
+    Ok(())
+}
+
+/// Waits until the file of the metric holds these points.
+fn expect(place: &Place, engine: &mut Engine, points: &[(u64, u64)]) -> anyhow::Result<()> {
+    let file = place.path("whisper/heka/test.wsp");
+    engine.wait_for("the points", |_| {
+        let fetched = Command::new("whisper-fetch").arg(&file).output().ok()?;
+        let text = String::from_utf8_lossy(&fetched.stdout).into_owned();
+        let holds = |(time, value): &(u64, u64)| {
+            let row = format!("{time}\t{value}.");
+            text.lines().any(|line| line.starts_with(&row))
+        };
+        points.iter().all(holds).then_some(())
+    })
+}
