@@ -28,9 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// turns, so that what else the machine does meets both.
 fn others_keep_their_speed() -> anyhow::Result<()> {
     let rounds: usize = std::env::var("HEKA_ROUNDS").map_or(Ok(3), |rounds| rounds.parse())?;
-    let log: String = (0..3 * LINES)
-        .map(|number| format!("line {number} of the log {:0>80}\n", number))
-        .collect();
+    let log: String =
+        (0..3 * LINES).map(|number| format!("line {number} of the log {number:0>80}\n")).collect();
     let mut shortest = [Duration::MAX; 2];
     for round in 0..2 * rounds {
         let took = copied(&log, round % 2 == 1)?;
