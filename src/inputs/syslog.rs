@@ -1,7 +1,9 @@
 //! Messages of syslog, over whatever carries them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use anyhow::Context;
 use anyhow::ensure;
 use async_trait::async_trait;
 use bytes::BufMut;
@@ -17,9 +19,11 @@ use super::connections::Reading;
 use super::datagrams::Datagrams;
 use super::datagrams::Origins;
 use crate::net::Address;
+use crate::net::DatagramNet;
 use crate::net::ListenOptions;
 use crate::net::Listener;
 use crate::net::Peer;
+use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::net::datagram::Receiver;
 use crate::plugin::Defaults;
@@ -56,10 +60,17 @@ pub(super) struct SyslogInput {
     /// How many connections there are at most; further ones wait.
     #[serde(default = "max_connections")]
     max_connections: usize,
+    /// Who may write to a Unix socket, in octal as for `chmod`: everyone, as to `/dev/log`.
+    #[serde(default = "everyone")]
+    perm: String,
 }
 
 fn two_hours() -> Duration {
     Duration::from_hours(2)
+}
+
+fn everyone() -> String {
+    "666".to_owned()
 }
 
 fn max_connections() -> usize {
@@ -78,6 +89,7 @@ impl Described for SyslogInput {
     };
 
     fn check(&self) -> anyhow::Result<()> {
+        self.mode()?;
         match self.net.sort() {
             Sort::Datagrams(net) => {
                 let is_tls = self.use_tls == Some(true) || self.tls.is_some();
@@ -100,6 +112,10 @@ impl Input for SyslogInput {
             Sort::Datagrams(net) => {
                 let address = Address::datagram(net, &self.address)?;
                 let receiver = Receiver::bind(&address).await?;
+                if net == DatagramNet::Unixgram && self.address.starts_with('/') {
+                    let mode = std::fs::Permissions::from_mode(self.mode()?);
+                    tokio::fs::set_permissions(&self.address, mode).await?;
+                }
                 cx.say_listening(receiver.local_address(), &self.address);
                 receive(receiver, cx).await
             }
@@ -109,13 +125,20 @@ impl Input for SyslogInput {
                     keep_alive: self.keep_alive.then_some(self.keep_alive_period),
                     max_connections: self.max_connections,
                     tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
-                    mode: None,
+                    mode: (net == StreamNet::Unix).then(|| self.mode()).transpose()?,
                 };
                 let listener = Listener::bind(&address, options).await?;
                 cx.say_listening(listener.local_address(), &self.address);
                 serve(listener, cx).await
             }
         }
+    }
+}
+
+impl SyslogInput {
+    fn mode(&self) -> anyhow::Result<u32> {
+        let mode = u32::from_str_radix(&self.perm, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.with_context(|| format!("perm {:?} is no mode as in 666", self.perm))
     }
 }
 
@@ -169,7 +192,6 @@ fn counted(bytes: Bytes) -> Bytes {
 mod tests {
     use super::*;
     use crate::inputs::testing::Desk;
-    use crate::net::DatagramNet;
     use crate::net::datagram::Sender;
 
     #[tokio::test]
@@ -192,6 +214,31 @@ mod tests {
         assert_eq!(origin.pid, None);
         desk.stopping.cancel();
         running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn everyone_may_write_to_the_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let text = format!("net = 'unixgram'\naddress = '{}'", path.display());
+        let input: SyslogInput = toml::from_str(&text).unwrap();
+        let desk = Desk::new("log");
+        let running = tokio::spawn(Box::new(input).run(desk.context()));
+        let address = Address::datagram(DatagramNet::Unixgram, path.to_str().unwrap()).unwrap();
+        let sender = loop {
+            if let Ok(sender) = Sender::open(&address, None).await {
+                break sender;
+            }
+            assert!(!running.is_finished());
+            tokio::task::yield_now().await;
+        };
+        sender.send(b"<13>text").await.unwrap();
+        assert_eq!(desk.wait_for(1).await[0].text, "<13>text");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        desk.stopping.cancel();
+        running.await.unwrap().unwrap();
+        let input: SyslogInput = toml::from_str("address = ':0'\nperm = '9'").unwrap();
+        assert_eq!(input.check().unwrap_err().to_string(), "perm \"9\" is no mode as in 666");
     }
 
     #[test]
