@@ -7,7 +7,9 @@
 //! | `describe(name, body)` | names what the tests in `body` are about |
 //! | `it(name, body)` | a test |
 //! | `sandbox(config)` | the script, started with these values for `read_config` |
+//! | `filter(text, config)` | a filter of this text, for the specs of modules |
 //! | `script:decode(message)` | the messages that it makes of one; raises when it fails |
+//! | `script:encode(message)` | the text that it makes of one; nil when it makes none |
 //! | `script:process(message)` | the messages that it injects |
 //! | `script:timer(ns)` | the messages that `timer_event` injects |
 //! | `evaluate(body)` | what the body of a function returns in a sandbox that has the modules of `lua/`, as the text of a JSON array |
@@ -100,13 +102,18 @@ fn run(spec: &Path, wanted: Option<String>) -> mlua::Result<Vec<String>> {
     })?;
     let script = spec.to_string_lossy().replace("_spec.lua", ".lua");
     let sandbox = lua.create_function(move |_, config: Option<Table>| {
-        Started::new(Path::new(&script), config)
+        let text = std::fs::read_to_string(&script)?;
+        Started::new(Path::new(&script), text, config)
+    })?;
+    let filter = lua.create_function(|_, (text, config): (String, Option<Table>)| {
+        Started::new(Path::new("filter.lua"), text, config)
     })?;
     let evaluate = lua.create_function(|_, body: String| evaluated(&body))?;
     lua.globals().set("evaluate", evaluate)?;
     lua.globals().set("describe", describe)?;
     lua.globals().set("it", it)?;
     lua.globals().set("sandbox", sandbox)?;
+    lua.globals().set("filter", filter)?;
     lua.globals().set("equal", lua.create_function(equal)?)?;
     let text = std::fs::read_to_string(spec)?;
     lua.load(text).set_name(format!("={}", spec.display())).exec()?;
@@ -172,15 +179,15 @@ struct Started {
 }
 
 impl Started {
-    fn new(script: &Path, config: Option<Table>) -> mlua::Result<Started> {
+    fn new(script: &Path, text: String, config: Option<Table>) -> mlua::Result<Started> {
         let role = match script.parent().and_then(Path::file_name).and_then(|name| name.to_str()) {
             Some("decoders") => Role::Decoder,
             Some("encoders") => Role::Encoder,
             _ => Role::Filter,
         };
-        let text = std::fs::read_to_string(script)?;
         let script = Script { path: script.to_path_buf(), text };
         let mut spec = Spec::new("spec", role, script);
+        spec.modules.folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("lua")];
         for pair in config.iter().flat_map(Table::pairs::<String, mlua::Value>) {
             let (name, value) = pair?;
             spec.config.extend(setting(&json(&value)?).map(|value| (name, value)));
@@ -205,6 +212,16 @@ impl Started {
             out.push_encoded(message.bytes(), Marks::default()).map_err(raised)?;
         }
         Ok(out)
+    }
+
+    fn encode(&mut self, message: &Table) -> mlua::Result<Option<Vec<u8>>> {
+        let mut batch = Batch::new();
+        draft(message)?.write(&mut batch).map_err(raised)?;
+        let mut out = Vec::new();
+        let first = batch.iter().next().ok_or_else(|| raised("no message"))?;
+        let has_text = self.sandbox.encode(&first, &mut out);
+        let has_text = has_text.map_err(|trouble| raised(format!("{trouble:?}")))?;
+        Ok(has_text.then_some(out))
     }
 
     fn process(&mut self, message: &Table) -> mlua::Result<Batch> {
@@ -236,6 +253,9 @@ impl UserData for Started {
     fn add_methods<M: UserDataMethods<Started>>(methods: &mut M) {
         methods.add_method_mut("decode", |lua, started, message: Table| {
             table(lua, &started.decode(&message)?)
+        });
+        methods.add_method_mut("encode", |lua, started, message: Table| {
+            started.encode(&message)?.map(|text| lua.create_string(text)).transpose()
         });
         methods.add_method_mut("process", |lua, started, message: Table| {
             table(lua, &started.process(&message)?)
