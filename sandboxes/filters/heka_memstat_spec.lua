@@ -1,0 +1,17 @@
+describe("heka_memstat", function()
+  it("draws the most of each field", function()
+    local script = sandbox({ rows = 2, sec_per_row = 1 })
+    script:process({ Timestamp = 1e9, Fields = { ["HeapSys"] = 1, ["HeapAlloc"] = 2, ["HeapIdle"] = 3, ["HeapInuse"] = 4, ["HeapReleased"] = 5, ["HeapObjects"] = 6 } })
+    script:process({ Timestamp = 1e9, Fields = { ["HeapSys"] = 0.5 } })
+    local graph = script:timer(2e9)[1]
+    equal(graph.Fields, { payload_type = "cbuf", payload_name = "Stats" })
+    equal(string.match(graph.Payload, "\n([^\n]*)\n$"), "1\t2\t3\t4\t5\t6")
+    equal(string.find(graph.Payload, '"name":"HeapObjects"', 1, true) ~= nil, true)
+  end)
+
+  it("fails on a message without its fields", function()
+    equal(pcall(function()
+      sandbox():process({ Timestamp = 1e9, Fields = { other = 1 } })
+    end), false)
+  end)
+end)

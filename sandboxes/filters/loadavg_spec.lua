@@ -1,0 +1,17 @@
+describe("loadavg", function()
+  it("draws the most of each field", function()
+    local script = sandbox({ rows = 2, sec_per_row = 1 })
+    script:process({ Timestamp = 1e9, Fields = { ["1MinAvg"] = 1, ["5MinAvg"] = 2, ["15MinAvg"] = 3, ["NumProcesses"] = 4 } })
+    script:process({ Timestamp = 1e9, Fields = { ["1MinAvg"] = 0.5 } })
+    local graph = script:timer(2e9)[1]
+    equal(graph.Fields, { payload_type = "cbuf", payload_name = "LoadAvg Stats" })
+    equal(string.match(graph.Payload, "\n([^\n]*)\n$"), "1\t2\t3\t4")
+    equal(string.find(graph.Payload, '"name":"NumProcesses"', 1, true) ~= nil, true)
+  end)
+
+  it("fails on a message without its fields", function()
+    equal(pcall(function()
+      sandbox():process({ Timestamp = 1e9, Fields = { other = 1 } })
+    end), false)
+  end)
+end)

@@ -1,0 +1,17 @@
+describe("memstats", function()
+  it("draws the most of each field", function()
+    local script = sandbox({ rows = 2, sec_per_row = 1 })
+    script:process({ Timestamp = 1e9, Fields = { ["MemFree"] = 1, ["Cached"] = 2, ["Active"] = 3, ["Inactive"] = 4, ["VmallocUsed"] = 5, ["Shmem"] = 6, ["SwapCached"] = 7, ["SwapFree"] = 8, ["SwapUsed"] = 9 } })
+    script:process({ Timestamp = 1e9, Fields = { ["MemFree"] = 0.5 } })
+    local graph = script:timer(2e9)[1]
+    equal(graph.Fields, { payload_type = "cbuf", payload_name = "Memory Stats" })
+    equal(string.match(graph.Payload, "\n([^\n]*)\n$"), "1\t2\t3\t4\t5\t6\t7\t8\t9")
+    equal(string.find(graph.Payload, '"name":"SwapUsed"', 1, true) ~= nil, true)
+  end)
+
+  it("fails on a message without its fields", function()
+    equal(pcall(function()
+      sandbox():process({ Timestamp = 1e9, Fields = { other = 1 } })
+    end), false)
+  end)
+end)

@@ -1,0 +1,15 @@
+describe("stat_graph", function()
+  it("draws what it is told to", function()
+    local script = sandbox({ rows = 2, stats = "a.count  b", stat_labels = "hits misses", title = "T" })
+    script:process({ Timestamp = 1e9, Fields = { ["a.count"] = 4, other = 1 } })
+    local graph = script:timer(2e9)[1]
+    equal(graph.Fields.payload_name, "T")
+    equal(string.match(graph.Payload, "\n([^\n]*)\n$"), "4\tnan")
+    equal(string.find(graph.Payload, '"name":"misses"', 1, true) ~= nil, true)
+  end)
+
+  it("wants a label for each", function()
+    equal(pcall(sandbox, { stats = "a b", stat_labels = "a" }), false)
+    equal(pcall(sandbox), false)
+  end)
+end)
