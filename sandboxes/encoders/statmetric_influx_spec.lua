@@ -1,0 +1,12 @@
+describe("statmetric_influx", function()
+  it("gives a series for each statistic", function()
+    local text = sandbox():encode({ Fields = { timestamp = 7, ["stats.hits"] = 5 } })
+    equal(string.find(text, '"name":"stats.hits"', 1, true) ~= nil, true)
+    equal(string.find(text, '"points":[[7000,5]]', 1, true) ~= nil, true)
+    equal(string.find(text, '"timestamp"', 1, true), nil)
+  end)
+
+  it("is silent without statistics", function()
+    equal(sandbox():encode({ Fields = { timestamp = 7 } }), nil)
+  end)
+end)
