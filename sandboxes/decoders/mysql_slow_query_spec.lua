@@ -1,0 +1,18 @@
+local ENTRY = "# User@Host: a[a] @ db [10.0.0.1]\n"
+  .. "# Query_time: 2.5  Lock_time: 0.01 Rows_sent: 1  Rows_examined: 10\n"
+  .. "SET timestamp=1234567890;\nSELECT 1;\n"
+
+describe("mysql_slow_query", function()
+  it("reads an entry", function()
+    local found = sandbox():decode({ Payload = ENTRY })[1]
+    equal({ found.Type, found.Hostname, found.Payload }, { "mysql.slow-query", "db", "SELECT 1;" })
+    equal(found.Timestamp / 1e9, 1234567890)
+    equal(found.Fields, { Query_time = 2.5, Lock_time = 0.01, Rows_sent = 1, Rows_examined = 10 })
+  end)
+
+  it("fails on other text", function()
+    equal(pcall(function()
+      sandbox():decode({ Payload = "x" })
+    end), false)
+  end)
+end)
