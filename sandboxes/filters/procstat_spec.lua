@@ -1,0 +1,22 @@
+describe("procstat", function()
+  it("is silent until it can compare", function()
+    equal(#sandbox():process({ Timestamp = 1e9, Fields = { cpu = 1, ctxt = 5 } }), 0)
+  end)
+
+  it("compares with the message before", function()
+    local script = sandbox({ extras = true })
+    script:process({ Timestamp = 1e9, Fields = { cpu = 100, ctxt = 5 } })
+    local found = script:process({ Timestamp = 2e9, Fields = { cpu = 150, ctxt = 7 } })[1]
+    equal(found.Type, "heka.sandbox.procstat")
+    equal(found.Fields.cpu_percent, 100)
+    equal(found.Fields.cpu_delta_user, 50)
+    equal(found.Fields.cpu_delta_ticks, 50)
+    equal(found.Fields.ctxt_delta, 2)
+  end)
+
+  it("takes only processors that it is told to", function()
+    local script = sandbox({ whitelist = "^cpu$" })
+    script:process({ Timestamp = 1e9, Fields = { cpu = 1, cpu0 = 1 } })
+    equal(script:process({ Timestamp = 2e9, Fields = { cpu = 2, cpu0 = 2 } })[1].Fields, { cpu_percent = 100 })
+  end)
+end)
