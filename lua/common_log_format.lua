@@ -54,6 +54,9 @@ local clf_ns = date_time.clf_timestamp / date_time.time_to_ns
 local rfc3339_ns = date_time.rfc3339 / date_time.time_to_ns
 local decimal_ns = l.C(digit ^ 1 * ("." * digit ^ 1) ^ -1) / date_time.seconds_to_ns
 
+-- Splitters may leave the end of the line on it.
+local line_end = (l.P("\r") ^ -1 * "\n") ^ -1 * -1
+
 -- What a variable of Nginx looks like; all others are text.
 local nginx = {
   body_bytes_sent = bytes, bytes_sent = bytes, request_length = bytes,
@@ -74,14 +77,14 @@ local nginx_names = { time_local = "time", time_iso8601 = "time", msec = "time" 
 -- The grammar of parts: literals, and variables with a name and maybe a pattern. One without a
 -- pattern, or one whose value does not fit it, ends where the next literal begins.
 local function build(parts)
-  local pattern = l.P(-1)
+  local pattern = line_end
   for at = #parts, 1, -1 do
     local part = parts[at]
     if type(part) == "string" then
       pattern = l.P(part) * pattern
     else
       local following = parts[at + 1]
-      local stop = type(following) == "string" and l.P(following) or l.P(-1)
+      local stop = type(following) == "string" and l.P(following) or line_end
       local text = l.C((1 - stop) ^ 0)
       local value = part.pattern and part.pattern * #stop or text
       if part.pattern and not part.is_strict then
@@ -195,7 +198,7 @@ M.nginx_error_grammar = l.Ct(
     * l.Cg(l.R("az") ^ 1 / severities, "Severity") * "] "
     * l.Cg(integer, "Pid") * "#"
     * l.Cg(l.Ct(l.Cg(integer, "tid") * ": " * ("*" * l.Cg(integer, "connection") * " ") ^ -1), "Fields")
-    * l.Cg(l.P(1) ^ 0, "Payload")
+    * l.Cg((1 - line_end) ^ 0, "Payload")
 )
 
 -- The first whose pattern is found names it.

@@ -113,7 +113,7 @@ function M.build_rsyslog_grammar(template)
   if not parts then
     error("cannot read the template " .. template)
   end
-  local pattern = l.P(-1)
+  local pattern = l.P("\n") ^ -1 * -1
   for at = #parts, 1, -1 do
     local part = parts[at]
     if part == "\n" and at == #parts then

@@ -14,6 +14,14 @@ describe("nginx_access", function()
     })
   end)
 
+  it("takes the end of the line for no part of it", function()
+    local script = sandbox({ log_format = FORMAT })
+    equal(script:decode({ Payload = LINE .. "\n" })[1].Fields.http_user_agent, "curl/8")
+    script = sandbox({ log_format = "[$time_local] $request" })
+    local found = script:decode({ Payload = "[13/Feb/2009:23:31:30 +0000] GET /\r\n" })[1]
+    equal(found.Fields.request, "GET /")
+  end)
+
   it("keeps the line if it is told to", function()
     local script = sandbox({ log_format = FORMAT, payload_keep = true })
     equal(script:decode({ Payload = LINE })[1].Payload, LINE)

@@ -9,7 +9,7 @@ describe("nginx_error", function()
   end)
 
   it("reads what belongs to no connection", function()
-    local found = sandbox():decode({ Payload = "2009/02/13 23:31:30 [notice] 1#0: start" })[1]
+    local found = sandbox():decode({ Payload = "2009/02/13 23:31:30 [notice] 1#0: start\n" })[1]
     equal(found.Payload, "start")
     equal(found.Fields, { tid = 0 })
   end)

@@ -18,7 +18,8 @@ describe("rsyslog", function()
   end)
 
   it("takes the severity from the priority", function()
-    local found = sandbox({ template = "<%PRI%>%msg%" }):decode({ Payload = "<34>x" })[1]
+    local found = sandbox({ template = "<%PRI%>%msg%" }):decode({ Payload = "<34>x\n" })[1]
+    equal(found.Payload, "x")
     equal(found.Severity, 2)
     equal(found.Fields, { syslogfacility = 4 })
   end)
