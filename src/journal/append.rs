@@ -69,8 +69,7 @@ impl Shared {
 
     /// The largest entry that can be appended, in bytes.
     pub(super) fn largest_entry(&self) -> usize {
-        let half = usize::try_from(self.limits.max_bytes / 2).unwrap_or(usize::MAX);
-        half.min(layout::LARGEST)
+        self.limits.largest_entry()
     }
 
     /// Appends `body`, or gives it back with the reason.

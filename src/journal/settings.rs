@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::layout;
 use crate::stdx::duration;
 use crate::stdx::size;
 
@@ -140,6 +141,18 @@ impl Limits {
             segment_bytes: (max_bytes / 16).clamp(64 << 10, 32 << 20),
             storage: settings.storage,
         }
+    }
+
+    /// The largest entry, in bytes: half the budget, and no more than the format takes.
+    pub(super) fn largest_entry(&self) -> usize {
+        usize::try_from(self.max_bytes / 2).unwrap_or(usize::MAX).min(layout::LARGEST)
+    }
+}
+
+impl Settings {
+    /// The largest entry, in bytes, that a journal in `folder` will take with these settings.
+    pub fn largest_entry(&self, folder: &Path) -> usize {
+        Limits::of(self, folder).largest_entry()
     }
 }
 

@@ -23,6 +23,8 @@ use crate::journal::Keeps;
 use crate::journal::ReaderOptions;
 use crate::journal::Reads;
 use crate::matcher::Matcher;
+use crate::message::Batch;
+use crate::message::frame;
 use crate::metrics::Registry;
 use crate::plugin::Catalog;
 use crate::plugin::Encoder;
@@ -111,6 +113,7 @@ impl Plan {
                 .read(|table| <journal::Settings as serde::Deserialize>::deserialize(table)),
         )
         .unwrap_or_default();
+        check_sizes(&config, &journal, &engine, problems);
         let mut draft = Draft {
             catalog,
             problems,
@@ -461,6 +464,41 @@ fn engine(config: &Config, metrics: Arc<Registry>) -> Engine {
         max_process_inject: hekad.max_process_inject,
         max_timer_inject: hekad.max_timer_inject,
         metrics,
+    }
+}
+
+/// Reports messages that would not go into an entry of the journal.
+fn check_sizes(
+    config: &Config,
+    journal: &journal::Settings,
+    engine: &Engine,
+    problems: &mut Vec<Problem>,
+) {
+    let largest = journal.largest_entry(&engine.base_dir);
+    let message = engine.max_message_size.saturating_add(frame::MAX_OVERHEAD);
+    let place = config.journal.place();
+    let help = "`max_bytes` of [hekad.journal] is to be larger, or the message smaller; no journal \
+                takes entries above 65 MiB";
+    // A batch that is nearly full may get one more message.
+    if message.saturating_add(Batch::MAX_BYTES) > largest {
+        let problem = Problem::error(format!(
+            "`max_message_size` is {}, and the largest entry of the journal {largest} bytes: a \
+             message has no place in it beside others of up to {} bytes",
+            engine.max_message_size,
+            Batch::MAX_BYTES
+        ));
+        problems.push(problem.at(&place).help(help));
+        return;
+    }
+    let most = engine.max_process_inject.max(engine.max_timer_inject);
+    let injected = usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(message);
+    if injected > largest {
+        let problem = Problem::warning(format!(
+            "one call may inject {most} messages of up to {} bytes, and the largest entry of the \
+             journal has {largest}",
+            engine.max_message_size
+        ));
+        problems.push(problem.at(&place).help(help));
     }
 }
 

@@ -88,6 +88,6 @@ fn check_configuration(path: Option<&Path>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let promises = plan.map(|plan| plan.promises()).unwrap_or_default();
-    super::print(&format!("{origin} is sound\n\n{promises}"))?;
+    super::print(&format!("{origin} is sound\n\n{}\n", promises.trim_end()))?;
     Ok(ExitCode::SUCCESS)
 }

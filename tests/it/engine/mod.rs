@@ -8,6 +8,7 @@ mod failing;
 mod inputs;
 mod memory;
 mod outputs;
+mod records;
 mod reload;
 mod stopping;
 mod stuck;
@@ -26,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         inputs::trials(),
         memory::trials(),
         outputs::trials(),
+        records::trials(),
         reload::trials(),
         stopping::trials(),
         stuck::trials(),

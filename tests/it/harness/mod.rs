@@ -78,10 +78,15 @@ impl Place {
 
     /// Starts `heka run` with the configuration of this place.
     pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Engine> {
+        self.run_with(arguments, "")
+    }
+
+    /// As [`Place::run`], with this on its stdin.
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> anyhow::Result<Engine> {
         let config = self.path("heka.toml");
         let mut command = self.command(&["run"]);
         command.arg(config).args(arguments);
-        Engine::start(command, "")
+        Engine::start(command, stdin)
     }
 
     /// Starts any subcommand.
