@@ -2,7 +2,7 @@
 //!
 //! | part | what it does |
 //! | --- | --- |
-//! | `plan` | from a configuration to what is to run, checked as a whole |
+//! | `plan`, `checks` | from a configuration to what is to run, checked as a whole |
 //! | `inputs`, `decode` | inputs are tasks; decode threads split, decode and append |
 //! | `analysis` | analysis threads run filters over the journal |
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
@@ -12,6 +12,7 @@
 //! | `status`, `report` | what is flowing, in numbers and in messages |
 
 mod analysis;
+mod checks;
 mod coding;
 mod counters;
 mod decode;

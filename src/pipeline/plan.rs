@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks;
 use super::parts::Parts;
 use super::parts::SplitterPart;
 use crate::config::BUILT_IN;
@@ -23,8 +24,6 @@ use crate::journal::Keeps;
 use crate::journal::ReaderOptions;
 use crate::journal::Reads;
 use crate::matcher::Matcher;
-use crate::message::Batch;
-use crate::message::frame;
 use crate::metrics::Registry;
 use crate::plugin::Catalog;
 use crate::plugin::Encoder;
@@ -33,6 +32,7 @@ use crate::plugin::Filter;
 use crate::plugin::Input;
 use crate::plugin::Kind;
 use crate::plugin::Output;
+use crate::sandbox::Role;
 
 pub(super) use crate::config::Retries;
 
@@ -113,7 +113,7 @@ impl Plan {
                 .read(|table| <journal::Settings as serde::Deserialize>::deserialize(table)),
         )
         .unwrap_or_default();
-        check_sizes(&config, &journal, &engine, problems);
+        checks::sizes(&config, &journal, &engine, problems);
         let mut draft = Draft {
             catalog,
             problems,
@@ -132,7 +132,7 @@ impl Plan {
             draft.plugin(section);
         }
         let Draft { parts, inputs, filters, outputs, .. } = draft;
-        check_decoders(&parts, &config, problems);
+        checks::decoders(&parts, &config, problems);
         Plan { engine, journal, parts: Arc::new(parts), inputs, filters, outputs, config }
     }
 
@@ -165,6 +165,19 @@ impl Plan {
     /// The files that scripts are made of.
     pub fn watched_files(&self) -> Vec<PathBuf> {
         self.files().into_iter().map(|(file, _)| file).collect()
+    }
+
+    /// Every file that a script is made of, once, and the family it is used in.
+    pub fn scripts(&self) -> Vec<(PathBuf, Role)> {
+        let filters = self.filters.iter().flat_map(|filter| filter.plugin.files(&self.engine));
+        let decoders = self.parts.decoders.values().flat_map(|it| it.files(&self.engine));
+        let encoders = self.parts.encoders.values().flat_map(|it| it.files(&self.engine));
+        let mut scripts: Vec<(PathBuf, Role)> = filters.map(|file| (file, Role::Filter)).collect();
+        scripts.extend(decoders.map(|file| (file, Role::Decoder)));
+        scripts.extend(encoders.map(|file| (file, Role::Encoder)));
+        scripts.sort_by(|(one, _), (other, _)| one.cmp(other));
+        scripts.dedup_by(|(one, _), (other, _)| one == other);
+        scripts
     }
 
     /// All files that scripts are made of, and the plugin that each belongs to.
@@ -465,66 +478,4 @@ fn engine(config: &Config, metrics: Arc<Registry>) -> Engine {
         max_timer_inject: hekad.max_timer_inject,
         metrics,
     }
-}
-
-/// Reports messages that would not go into an entry of the journal.
-fn check_sizes(
-    config: &Config,
-    journal: &journal::Settings,
-    engine: &Engine,
-    problems: &mut Vec<Problem>,
-) {
-    let largest = journal.largest_entry(&engine.base_dir);
-    let message = engine.max_message_size.saturating_add(frame::MAX_OVERHEAD);
-    let place = config.journal.place();
-    let help = "`max_bytes` of [hekad.journal] is to be larger, or the message smaller; no journal \
-                takes entries above 65 MiB";
-    // A batch that is nearly full may get one more message.
-    if message.saturating_add(Batch::MAX_BYTES) > largest {
-        let problem = Problem::error(format!(
-            "`max_message_size` is {}, and the largest entry of the journal {largest} bytes: a \
-             message has no place in it beside others of up to {} bytes",
-            engine.max_message_size,
-            Batch::MAX_BYTES
-        ));
-        problems.push(problem.at(&place).help(help));
-        return;
-    }
-    let most = engine.max_process_inject.max(engine.max_timer_inject);
-    let injected = usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(message);
-    if injected > largest {
-        let problem = Problem::warning(format!(
-            "one call may inject {most} messages of up to {} bytes, and the largest entry of the \
-             journal has {largest}",
-            engine.max_message_size
-        ));
-        problems.push(problem.at(&place).help(help));
-    }
-}
-
-/// Reports decoders that use what is not there, or themselves.
-fn check_decoders(parts: &Parts, config: &Config, problems: &mut Vec<Problem>) {
-    for (name, decoder) in &parts.decoders {
-        let Some(section) = config.section(name) else { continue };
-        for used in decoder.uses() {
-            if !parts.decoders.contains_key(&used) {
-                let message = format!("{name} uses the decoder `{used}`, which is not there");
-                problems.push(Problem::error(message).at(&section.place));
-            }
-        }
-        if reaches(parts, name, name, 0) {
-            let message = format!("the decoder {name} uses itself");
-            problems.push(Problem::error(message).at(&section.place));
-        }
-    }
-}
-
-fn reaches(parts: &Parts, from: &str, wanted: &str, depth: usize) -> bool {
-    depth < 32
-        && parts.decoders.get(from).is_some_and(|decoder| {
-            decoder
-                .uses()
-                .iter()
-                .any(|used| used == wanted || reaches(parts, used, wanted, depth + 1))
-        })
 }

@@ -106,14 +106,3 @@ pub struct Usage {
     /// The largest payload or message made, in bytes.
     pub max_output: usize,
 }
-
-/// Something `check` has to say about a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The line, counted from one, where it is known.
-    pub line: Option<u32>,
-    /// Whether the script cannot be loaded with it.
-    pub is_fatal: bool,
-    /// What it is.
-    pub message: String,
-}

@@ -10,7 +10,6 @@ use super::Sandbox;
 use super::api;
 use super::context::Context;
 use super::failure::Error;
-use super::failure::Problem;
 use super::raw::Baseline;
 use super::raw::Entry;
 use super::raw::Raised;
@@ -79,17 +78,6 @@ fn zone(spec: &Spec) -> Result<Option<Tz>, Error> {
             })
         }
         _ => Ok(None),
-    }
-}
-
-/// Finds what is wrong with a script, without calling it.
-#[must_use]
-pub fn check(spec: &Spec) -> Vec<Problem> {
-    match Sandbox::load(spec) {
-        Ok(_) => Vec::new(),
-        Err(error) => {
-            vec![Problem { line: error.line, is_fatal: true, message: error.message }]
-        }
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("check::sound_scripts_are_named_with_their_families", sound_scripts_are_named),
         test("check::every_script_with_a_mistake_is_shown", every_mistake_is_shown),
+        test("check::what_may_not_be_meant_is_shown", what_may_not_be_meant_is_shown),
+        test("check::every_mistake_of_a_script_is_shown", every_mistake_of_a_script_is_shown),
         test("check::scripts_and_a_configuration_do_not_mix", scripts_and_configuration),
     ]
 }
@@ -43,6 +45,54 @@ fn every_mistake_is_shown() -> anyhow::Result<()> {
         anyhow::ensure!(finished.stderr.contains(expected), "{expected}: {}", finished.stderr);
     }
     anyhow::ensure!(finished.stderr.ends_with("4 errors\n\n"), "{}", finished.stderr);
+    Ok(())
+}
+
+fn what_may_not_be_meant_is_shown() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[counter]\ntype = 'SandboxFilter'\nfilename = 'DIR/filters/x.lua'\n\
+         message_matcher = 'TRUE'\n",
+    )?;
+    place.write(
+        "filters/x.lua",
+        "local t = {}\nlocal work = coroutine.wrap(print)\n\
+         function process_message()\n  t[1] = function() return string.formt end\n  \
+         return 0\nend\n\
+         function timer_event()\n  for key in pairs(t) do inject_payload('txt', key) end\n  \
+         inject_mesage(t)\nend\n",
+    )?;
+    for arguments in [["check", "filters/x.lua"], ["check", "heka.toml"]] {
+        let finished = place.heka(&arguments, "")?.expect_code(0)?;
+        for expected in [
+            "x.lua:2:14",
+            "a coroutine is not kept in a snapshot",
+            "x.lua:4:10",
+            "`t` holds it",
+            "x.lua:4:35",
+            "did you mean `string.format`?",
+            "x.lua:8:26",
+            "loop over `pairs`",
+            "x.lua:9:3",
+            "did you mean `inject_message`?",
+        ] {
+            anyhow::ensure!(finished.stderr.contains(expected), "{expected}: {}", finished.stderr);
+        }
+        anyhow::ensure!(finished.stdout.contains(" is sound"), "{}", finished.stdout);
+    }
+    Ok(())
+}
+
+fn every_mistake_of_a_script_is_shown() -> anyhow::Result<()> {
+    let place = Place::new("")?;
+    place.write(
+        "x.lua",
+        "local a = +\nfunction process_message()\n  return a +\nend\n\
+         function timer_event()\n  if a the\n  end\nend\n",
+    )?;
+    let finished = place.heka(&["check", "x.lua"], "")?.expect_code(2)?;
+    for expected in ["x.lua:1:", "x.lua:4:", "x.lua:6:", "3 errors\n"] {
+        anyhow::ensure!(finished.stderr.contains(expected), "{expected}: {}", finished.stderr);
+    }
     Ok(())
 }
 

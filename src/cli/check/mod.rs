@@ -59,7 +59,8 @@ impl Command {
         let mut problems = Vec::new();
         let mut sound = String::new();
         for path in &self.paths {
-            match script::check(path, &config, &self.share_dir) {
+            match script::check(path, &config, &self.share_dir, &mut problems) {
+                Ok(families) if families.is_empty() => {}
                 Ok(families) => {
                     sound += &format!("{} is sound ({})\n", path.display(), families.join(", "));
                 }
@@ -68,7 +69,8 @@ impl Command {
         }
         super::print(&sound)?;
         configuration::report(&problems);
-        Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+        let has_errors = Problem::any_error(&problems);
+        Ok(if has_errors { ExitCode::from(2) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -82,6 +84,10 @@ fn check_configuration(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     let plan = config.map(|config| configuration::plan(config, &Arc::default(), &mut problems));
     if let Some(plan) = &plan {
         plan.try_scripts(&mut problems);
+        for (path, role) in plan.scripts() {
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            problems.extend(script::remarks(&path.display().to_string(), &text, role));
+        }
     }
     configuration::report(&problems);
     if Problem::any_error(&problems) {

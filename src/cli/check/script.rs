@@ -10,6 +10,7 @@ use crate::config::File;
 use crate::config::Place;
 use crate::config::Problem;
 use crate::sandbox;
+use crate::sandbox::Names;
 use crate::sandbox::Role;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
@@ -24,11 +25,15 @@ const FAMILIES: [(&str, Role); 5] = [
 ];
 
 /// Loads the script at `path` with `config`, which is lines of TOML; gives the families it can be
-/// of, or what is wrong with it.
+/// of, and appends what is wrong with it or may not be meant.
+///
+/// # Errors
+/// When it cannot be read.
 pub(super) fn check(
     path: &Path,
     config: &str,
     share_dir: &Path,
+    problems: &mut Vec<Problem>,
 ) -> Result<Vec<&'static str>, Problem> {
     let name = serde_json::Value::from(path.to_string_lossy()).to_string();
     let settings: Settings = toml::from_str(&format!("filename = {name}\n[config]\n{config}"))
@@ -40,25 +45,58 @@ pub(super) fn check(
     let mut sound = Vec::new();
     let mut first = None;
     let mut said = None;
+    let mut role_of_it = None;
+    let mut text = String::new();
     for (family, role) in FAMILIES {
         let mut spec = settings.spec("check", role, share_dir).map_err(unreadable)?;
         if first.is_none() && said.is_none() {
             said = said_family(path, &spec.script.text);
+            text.clone_from(&spec.script.text);
         }
         if said.is_some_and(|said| said != family) {
             continue;
         }
         spec.hostname = crate::stdx::host::hostname();
         match Sandbox::load(&spec) {
-            Ok(_) => sound.push(family),
+            Ok(_) => {
+                sound.push(family);
+                role_of_it = role_of_it.or(Some(role));
+            }
             Err(error) if first.is_none() => first = Some(problem(&error, &spec.script)),
             Err(_) => {}
         }
     }
-    match first {
-        Some(problem) if sound.is_empty() => Err(problem),
-        _ => Ok(sound),
+    let name = path.display().to_string();
+    if let Some(role) = role_of_it {
+        problems.extend(remarks(&name, &text, role));
+        return Ok(sound);
     }
+    let mistakes = sandbox::mistakes(&text);
+    if mistakes.is_empty() {
+        problems.extend(first);
+    }
+    for (line, message) in mistakes {
+        let problem = Problem::error(&message);
+        problems.push(match place(&name, &text, line, &message) {
+            Some(place) => problem.at(&place),
+            None => problem,
+        });
+    }
+    Ok(sound)
+}
+
+/// What a script may not mean, as warnings with their places.
+pub(super) fn remarks(name: &str, text: &str, role: Role) -> Vec<Problem> {
+    let file = File::plain(name, text);
+    let remarks = sandbox::lint(text, &Names::of(role), role == Role::Filter);
+    let warning = |remark: sandbox::Remark| {
+        let problem = Problem::warning(remark.message).at(&Place::new(&file, remark.at));
+        match remark.help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    };
+    remarks.into_iter().map(warning).collect()
 }
 
 /// The family that a script says it is of.
@@ -85,18 +123,19 @@ fn problem(error: &sandbox::Error, script: &sandbox::Script) -> Problem {
     } else {
         std::fs::read_to_string(&error.file).ok()
     };
-    let place = error.line.zip(text).and_then(|(line, text)| place(&name, &text, line, error));
+    let place =
+        error.line.zip(text).and_then(|(line, text)| place(&name, &text, line, &error.message));
     match place {
         Some(place) => Problem::error(&error.message).at(&place),
         None => Problem::error(error.to_string()),
     }
 }
 
-fn place(name: &str, text: &str, line: u32, error: &sandbox::Error) -> Option<Place> {
+fn place(name: &str, text: &str, line: u32, message: &str) -> Option<Place> {
     let mut start = 0;
     for (number, written) in (1..).zip(text.split_inclusive('\n')) {
         if number == line {
-            let span = within(written, &error.message);
+            let span = within(written, message);
             let file = File::plain(name, text);
             return Some(Place::new(&file, start + span.start..start + span.end));
         }

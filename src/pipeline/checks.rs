@@ -1,0 +1,71 @@
+//! What is wrong with a plan as a whole: sizes that do not go together, decoders that use each other.
+
+use super::parts::Parts;
+use crate::config::Config;
+use crate::config::Problem;
+use crate::journal;
+use crate::message::Batch;
+use crate::message::frame;
+use crate::plugin::Engine;
+
+/// Reports messages that would not go into an entry of the journal.
+pub(super) fn sizes(
+    config: &Config,
+    journal: &journal::Settings,
+    engine: &Engine,
+    problems: &mut Vec<Problem>,
+) {
+    let largest = journal.largest_entry(&engine.base_dir);
+    let message = engine.max_message_size.saturating_add(frame::MAX_OVERHEAD);
+    let place = config.journal.place();
+    let help = "`max_bytes` of [hekad.journal] is to be larger, or the message smaller; no journal \
+                takes entries above 65 MiB";
+    // A batch that is nearly full may get one more message.
+    if message.saturating_add(Batch::MAX_BYTES) > largest {
+        let problem = Problem::error(format!(
+            "`max_message_size` is {}, and the largest entry of the journal {largest} bytes: a \
+             message has no place in it beside others of up to {} bytes",
+            engine.max_message_size,
+            Batch::MAX_BYTES
+        ));
+        problems.push(problem.at(&place).help(help));
+        return;
+    }
+    let most = engine.max_process_inject.max(engine.max_timer_inject);
+    let injected = usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(message);
+    if injected > largest {
+        let problem = Problem::warning(format!(
+            "one call may inject {most} messages of up to {} bytes, and the largest entry of the \
+             journal has {largest}",
+            engine.max_message_size
+        ));
+        problems.push(problem.at(&place).help(help));
+    }
+}
+
+/// Reports decoders that use what is not there, or themselves.
+pub(super) fn decoders(parts: &Parts, config: &Config, problems: &mut Vec<Problem>) {
+    for (name, decoder) in &parts.decoders {
+        let Some(section) = config.section(name) else { continue };
+        for used in decoder.uses() {
+            if !parts.decoders.contains_key(&used) {
+                let message = format!("{name} uses the decoder `{used}`, which is not there");
+                problems.push(Problem::error(message).at(&section.place));
+            }
+        }
+        if reaches(parts, name, name, 0) {
+            let message = format!("the decoder {name} uses itself");
+            problems.push(Problem::error(message).at(&section.place));
+        }
+    }
+}
+
+fn reaches(parts: &Parts, from: &str, wanted: &str, depth: usize) -> bool {
+    depth < 32
+        && parts.decoders.get(from).is_some_and(|decoder| {
+            decoder
+                .uses()
+                .iter()
+                .any(|used| used == wanted || reaches(parts, used, wanted, depth + 1))
+        })
+}
