@@ -106,7 +106,7 @@ pub fn replacement(kind: &str) -> Option<&'static str> {
         "ProcessDirectoryInput" => {
             "write a ProcessInput for each program: the configuration is reloaded while it runs"
         }
-        "SandboxInput" | "SandboxOutput" | "SandboxManagerFilter" => LATER,
+        "SandboxManagerFilter" => LATER,
         "LogfileInput" | "LogfileDirectoryManagerInput" => "use LogstreamerInput",
         "GeoIpDecoder" | "PayloadXmlDecoder" => LATER,
         "StatsToFieldsDecoder" => {

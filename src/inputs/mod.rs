@@ -8,6 +8,7 @@ mod host_metrics;
 mod http_listen;
 pub mod logstreamer;
 mod process;
+mod sandbox;
 mod stat_accum;
 mod statsd;
 mod stdin;
@@ -22,6 +23,7 @@ use self::host_metrics::HostMetricsInput;
 use self::http_listen::HttpListenInput;
 use self::logstreamer::LogstreamerInput;
 use self::process::ProcessInput;
+use self::sandbox::SandboxInput;
 use self::stat_accum::StatAccumInput;
 use self::statsd::StatsdInput;
 use self::stdin::StdinInput;
@@ -38,6 +40,7 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<HttpListenInput>(),
     Kind::input::<LogstreamerInput>(),
     Kind::input::<ProcessInput>(),
+    Kind::input::<SandboxInput>(),
     Kind::input::<StatAccumInput>(),
     Kind::input::<StatsdInput>(),
     Kind::input::<StdinInput>(),

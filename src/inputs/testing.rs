@@ -212,8 +212,15 @@ impl Delivery for Lines {
     }
 
     async fn messages(&mut self, batch: Batch) -> anyhow::Result<()> {
-        self.desk.kept.lock().unwrap().messages.push(Arc::new(batch));
-        self.desk.changed.notify_waiters();
+        for message in batch.iter() {
+            let mut origin = Origin::default();
+            origin.copy_from(&message);
+            self.keep(message.payload(), &Arc::new(origin));
+        }
+        if !batch.is_empty() {
+            self.desk.kept.lock().unwrap().messages.push(Arc::new(batch));
+        }
+        self.note();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod connection;
 mod file;
 mod http;
 mod log;
+mod sandbox;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -19,6 +20,7 @@ pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<file::FileOutput>(),
     Kind::output::<http::HttpOutput>(),
     Kind::output::<log::LogOutput>(),
+    Kind::output::<sandbox::SandboxOutput>(),
     Kind::output::<tcp::TcpOutput>(),
     Kind::output::<udp::UdpOutput>(),
 ];

@@ -177,7 +177,8 @@ impl Stream {
         self.delivery.whole(bytes, origin).await
     }
 
-    /// Hands over messages that need neither splitter nor decoder.
+    /// Hands over messages that need neither splitter nor decoder. With none at all, the position
+    /// that was given by [`Stream::at`] goes into the journal by itself.
     ///
     /// # Errors
     /// When the engine stops.

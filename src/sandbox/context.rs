@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::hash::BuildHasher;
 use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -11,12 +14,15 @@ use chrono_tz::Tz;
 
 use super::api::cjson::Style;
 use super::failure::Usage;
+use super::feed::Pending;
+use super::feed::Settled;
 use super::pattern::Patterns;
 use super::random::Random;
 use super::raw::Complaint;
 use super::raw::Loan;
 use super::raw::Object;
 use super::raw::Tape;
+use super::spec::Access;
 use super::spec::ConfigValue;
 use super::spec::EntryTime;
 use super::spec::Limits;
@@ -56,6 +62,10 @@ pub(super) struct Context {
     parked: Option<Box<dyn Object>>,
     complaint: String,
     traceback: String,
+    /// What an input has injected and not yet handed over.
+    pub(super) pending: Pending,
+    /// What an output has said of messages that were not certain.
+    pub(super) settled: Settled,
     /// The generator behind `math.random`.
     pub(super) random: Random,
     pub(super) patterns: Patterns,
@@ -76,6 +86,9 @@ pub(super) struct Setting {
     pub(super) own_matcher: Refusal,
     /// The zone that a decoder's timestamps are in.
     pub(super) zone: Option<Tz>,
+    pub(super) access: Access,
+    /// Set when the script is to end.
+    pub(super) stopping: Arc<AtomicBool>,
 }
 
 /// The filter's own matcher, if injections are to be held against it.
@@ -129,6 +142,8 @@ impl Context {
                 modules: spec.modules.clone(),
                 own_matcher: Refusal(spec.own_matcher.clone()),
                 zone: None,
+                access: spec.access,
+                stopping: spec.stopping.clone(),
             },
             call: Call::default(),
             now: spec.now,
@@ -146,6 +161,8 @@ impl Context {
             parked: None,
             complaint: String::new(),
             traceback: String::new(),
+            pending: Pending::default(),
+            settled: Settled::default(),
             random: Random::seeded(seed(spec)),
             patterns: Patterns::default(),
             module: (CString::default(), Vec::new()),
@@ -178,6 +195,11 @@ impl Context {
             return Some(&mut call.copy);
         }
         loan.draft_mut()
+    }
+
+    /// Tells whether the script of an input or output may go on.
+    pub(super) fn is_running(&self) -> bool {
+        !self.setting.stopping.load(Ordering::Acquire)
     }
 
     /// The message that the call may change, if it is to be read from.

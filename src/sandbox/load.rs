@@ -1,5 +1,6 @@
 //! Makes a sandbox: state, API, script.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::path::Path;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ impl Sandbox {
         state.cx().patterns.end_loading();
         let baseline = state.save(&Baseline::new()).map_err(failed)?.scalars;
         Ok(Sandbox {
+            ending: OnceCell::new(),
             state,
             watch,
             watched: None,

@@ -14,6 +14,8 @@ mod arguments;
 mod context;
 mod encode;
 mod failure;
+mod feed;
+mod files;
 mod lint;
 mod load;
 mod message_table;
@@ -24,13 +26,17 @@ mod raw;
 mod selector;
 mod settings;
 mod snapshot;
+mod sockets;
 mod spec;
 mod time;
+mod transfer;
+mod waiting;
 mod watchdog;
 
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,14 +48,19 @@ pub use failure::Stop;
 pub use failure::Trouble;
 pub use failure::Usage;
 pub use failure::Which;
+pub use feed::Checkpoint;
+pub use feed::Feed;
+pub use feed::Settled;
 pub use lint::Names;
 pub use lint::Remark;
 pub use lint::lint;
 pub use lint::mistakes;
+pub use settings::Allowed;
 pub use settings::ScriptType;
 pub use settings::Settings;
 pub use settings::SourceError;
 pub use snapshot::Restored;
+pub use spec::Access;
 pub use spec::ConfigValue;
 pub use spec::EntryTime;
 pub use spec::Limits;
@@ -59,6 +70,8 @@ pub use spec::OwnMatcher;
 pub use spec::Role;
 pub use spec::Script;
 pub use spec::Spec;
+pub use transfer::Ender;
+pub use transfer::Verdict;
 
 /// A script in a Lua state of its own.
 #[derive(Debug)]
@@ -66,6 +79,8 @@ pub struct Sandbox {
     /// Kept over many calls that come one after the other. Dropped before the state, which the
     /// watchdog may interrupt until then.
     watched: Option<watchdog::Watched>,
+    /// Made when somebody wants to end calls from another thread; dropped before the state is.
+    ending: OnceCell<transfer::Ending>,
     state: raw::State,
     watch: Arc<watchdog::Watch>,
     limits: Limits,

@@ -19,6 +19,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
+use super::spec::Access;
 use super::spec::ConfigValue;
 use super::spec::Limits;
 use super::spec::Modules;
@@ -90,6 +91,9 @@ pub struct Settings {
     /// Failed calls in a minute after which a filter is stopped for a while.
     #[serde(default = "max_failures")]
     pub max_failures: u32,
+    /// What the script of an input or output may reach of the world outside; all where left out.
+    /// Scripts of other families reach nothing.
+    pub allow: Option<Vec<Allowed>>,
     /// What the script reads with `read_config`.
     #[serde(default)]
     pub config: BTreeMap<String, ConfigValue>,
@@ -97,6 +101,18 @@ pub struct Settings {
     /// settings is of one version, also after the files have changed.
     #[serde(skip)]
     sources: OnceLock<(Script, Modules)>,
+}
+
+/// A part of the world outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Allowed {
+    /// Files and programs.
+    Io,
+    /// The network.
+    Socket,
+    /// The environment, programs and the names of files.
+    Os,
 }
 
 /// The languages of scripts.
@@ -157,7 +173,14 @@ impl Settings {
             },
             ..Limits::default()
         };
-        Ok(Spec { limits, config: self.config.clone(), modules, ..Spec::new(name, role, script) })
+        let access = self.access();
+        let config = self.config.clone();
+        Ok(Spec { limits, config, modules, access, ..Spec::new(name, role, script) })
+    }
+
+    fn access(&self) -> Access {
+        let may = |part| self.allow.as_ref().is_none_or(|allowed| allowed.contains(&part));
+        Access { io: may(Allowed::Io), socket: may(Allowed::Socket), os: may(Allowed::Os) }
     }
 
     /// The script as it is now, and where its modules are.

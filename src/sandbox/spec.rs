@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::message::Message;
@@ -22,6 +23,24 @@ pub enum Role {
     Encoder,
     /// Sends messages out.
     Output,
+}
+
+/// What the script of an input or output may reach of the world outside; those of all other families
+/// reach nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Files and programs, by the library `io`.
+    pub io: bool,
+    /// The network, by the library `socket`.
+    pub socket: bool,
+    /// The environment and the names of files, by the library `os`.
+    pub os: bool,
+}
+
+impl Default for Access {
+    fn default() -> Access {
+        Access { io: true, socket: true, os: true }
+    }
 }
 
 /// What one call of a script may use.
@@ -138,6 +157,10 @@ pub struct Spec {
     pub now: EntryTime,
     /// Refuses what a filter would inject to itself.
     pub own_matcher: Option<OwnMatcher>,
+    /// What the script of an input or output may reach of the world outside.
+    pub access: Access,
+    /// Set when the script of an input or output is to end.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Spec {
@@ -165,6 +188,8 @@ impl Spec {
             pid: 0,
             now: EntryTime::default(),
             own_matcher: None,
+            access: Access::default(),
+            stopping: Arc::default(),
         }
     }
 }

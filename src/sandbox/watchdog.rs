@@ -40,6 +40,11 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Ends the call that is running, if one is.
+    pub(super) fn expire(&self) {
+        self.expired.store(self.serial.load(Ordering::Relaxed), Ordering::Release);
+    }
+
     /// A call begins or ends; only the thread that makes the calls counts.
     pub(super) fn turn(&self) {
         turn(&self.serial);

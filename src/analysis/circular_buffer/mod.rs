@@ -9,8 +9,10 @@
 //! - `text`: the forms `cbuf` and `cbufd`;
 //! - `compute`: sums, means and extremes of a column;
 //! - `mann_whitney`: whether one stretch of a column is larger than another;
+//! - `annotation`: notes at cells;
 //! - `state`: the whole buffer as bytes.
 
+mod annotation;
 mod compute;
 mod mann_whitney;
 mod state;
@@ -20,6 +22,8 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use annotation::Annotation;
+pub use annotation::Importance;
 pub use compute::Function;
 pub use mann_whitney::MannWhitney;
 
@@ -100,6 +104,7 @@ pub struct CircularBuffer {
     /// What was added to each row, by its interval; `None` where changes are not kept.
     changes: Option<BTreeMap<i64, Vec<f64>>>,
     format: Format,
+    annotations: Vec<Annotation>,
 }
 
 /// Why a buffer cannot be made or restored.
@@ -154,6 +159,7 @@ impl CircularBuffer {
             values,
             changes: keeps_changes.then(BTreeMap::new),
             format: Format::Full,
+            annotations: Vec::new(),
         })
     }
 
@@ -262,6 +268,29 @@ impl CircularBuffer {
         Some(self.values[self.find(self.interval_of(ns))? + self.checked(column)?])
     }
 
+    /// What was added to a cell since changes were last printed or forgotten, NaN for nothing; `None`
+    /// outside the window, and where changes are not kept.
+    #[must_use]
+    pub fn change_of(&self, ns: i64, column: usize) -> Option<f64> {
+        let interval = self.interval_of(ns);
+        self.find(interval)?;
+        let changes = self.changes.as_ref()?;
+        let row = changes.get(&interval);
+        row.map_or(Some(f64::NAN), |row| row.get(column).copied())
+    }
+
+    /// The times of the rows from `start` to `end`, inclusive, oldest first; the edges of the window
+    /// where they are left out. `None` when one lies outside, or they are the wrong way round.
+    #[must_use]
+    pub fn times(&self, start: Option<i64>, end: Option<i64>) -> Option<Vec<i64>> {
+        let first = start.map_or(self.oldest(), |ns| self.interval_of(ns));
+        let last = end.map_or(self.interval, |ns| self.interval_of(ns));
+        self.find(first)?;
+        self.find(last)?;
+        let time = |interval: i64| interval.saturating_mul(self.row_ns());
+        (first <= last).then(|| (first..=last).map(time).collect())
+    }
+
     fn checked(&self, column: usize) -> Option<usize> {
         (column < self.columns).then_some(column)
     }
@@ -297,6 +326,7 @@ impl CircularBuffer {
             }
             self.interval = interval;
             self.forget_old_changes();
+            self.forget_old_annotations();
         }
         self.find(interval)
     }

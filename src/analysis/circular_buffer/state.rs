@@ -2,12 +2,15 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 1 | 1, the version |
+//! | 1 | 2, the version |
 //! | 8 8 4 1 1 | rows, columns, seconds a row, keeps changes, format |
 //! | 8 8 | interval of the newest row, its place |
 //! | each column | length and bytes of name, of unit; aggregation |
 //! | 8 each | the values, as they lie |
 //! | 8 | number of changed rows, then each interval and its values |
+//! | 8 | number of notes, then of each time, column, importance, whether it is a change, text |
+//!
+//! Version 1 ends before the notes.
 //!
 //! Heka's own form, which [`CircularBuffer::read_text`] takes, is a line of numbers: the time of
 //! the newest row in seconds, its place, then the values as they lie, separated by blanks.
@@ -15,12 +18,18 @@
 use std::collections::BTreeMap;
 
 use super::Aggregation;
+use super::Annotation;
 use super::CircularBuffer;
 use super::Error;
 use super::Format;
 use super::Header;
+use super::Importance;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_NOTES: u8 = 1;
+
+/// At most so many notes are restored.
+const MAX_NOTES: usize = 1024;
 
 /// At most so many cells are restored; a buffer is held to less by the memory of its script.
 const MAX_CELLS: usize = 1 << 30;
@@ -55,6 +64,15 @@ impl CircularBuffer {
                 out.extend_from_slice(&value.to_le_bytes());
             }
         }
+        out.extend_from_slice(&(self.annotations.len() as u64).to_le_bytes());
+        for note in &self.annotations {
+            out.extend_from_slice(&note.ns.to_le_bytes());
+            out.extend_from_slice(&u64::from(note.column).to_le_bytes());
+            out.push(u8::from(note.importance == Importance::Alert));
+            out.push(u8::from(note.is_change));
+            out.extend_from_slice(&(note.text.len() as u64).to_le_bytes());
+            out.extend_from_slice(note.text.as_bytes());
+        }
     }
 
     /// Reads a buffer that was saved.
@@ -70,7 +88,7 @@ impl CircularBuffer {
     #[must_use]
     pub fn saved_size(state: &[u8]) -> Option<(usize, usize, bool)> {
         let mut reader = Reader { rest: state };
-        (reader.byte()? == VERSION).then_some(())?;
+        matches!(reader.byte()?, VERSION | WITHOUT_NOTES).then_some(())?;
         let (rows, columns) = (reader.size()?, reader.size()?);
         reader.take(4)?;
         Some((rows, columns, reader.byte()? != 0))
@@ -168,8 +186,19 @@ impl<'a> Reader<'a> {
         Some(Header { name, unit, aggregation })
     }
 
+    fn annotation(&mut self) -> Option<Annotation> {
+        let ns = i64::from_le_bytes(self.word()?);
+        let column = u32::try_from(self.size()?).ok()?;
+        let importance = if self.byte()? == 0 { Importance::Info } else { Importance::Alert };
+        let is_change = self.byte()? != 0;
+        let length = self.size()?;
+        let text = String::from_utf8(self.take(length)?.to_vec()).ok()?;
+        Some(Annotation { ns, column, importance, text, is_change })
+    }
+
     fn buffer(&mut self) -> Option<CircularBuffer> {
-        (self.byte()? == VERSION).then_some(())?;
+        let version = self.byte()?;
+        matches!(version, VERSION | WITHOUT_NOTES).then_some(())?;
         let (rows, columns) = (self.size()?, self.size()?);
         let cells = rows.checked_mul(columns).filter(|cells| *cells <= MAX_CELLS)?;
         let seconds_per_row = u32::from_le_bytes(self.take(4)?.try_into().ok()?);
@@ -185,7 +214,11 @@ impl<'a> Reader<'a> {
             let interval = i64::from_le_bytes(self.word()?);
             changes.insert(interval, self.values(columns)?);
         }
+        let notes = if version == VERSION { self.size()? } else { 0 };
+        let notes = (notes <= MAX_NOTES).then_some(notes)?;
+        let annotations = (0..notes).map(|_| self.annotation()).collect::<Option<Vec<_>>>()?;
         Some(CircularBuffer {
+            annotations,
             rows,
             columns,
             seconds_per_row,

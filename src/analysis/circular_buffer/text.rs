@@ -24,9 +24,9 @@ impl CircularBuffer {
             }
             return;
         }
-        let Some(changes) = self.changes.as_ref().filter(|changes| !changes.is_empty()) else {
-            return;
-        };
+        let has_notes = self.annotations.iter().any(|note| note.is_change);
+        let changes = self.changes.as_ref().filter(|changes| !changes.is_empty() || has_notes);
+        let Some(changes) = changes else { return };
         self.print_header(out);
         for (interval, row) in changes {
             let mut digits = itoa::Buffer::new();
@@ -40,6 +40,9 @@ impl CircularBuffer {
     pub fn forget_changes(&mut self) {
         if let Some(changes) = &mut self.changes {
             changes.clear();
+        }
+        for note in &mut self.annotations {
+            note.is_change = false;
         }
     }
 
@@ -72,7 +75,9 @@ impl CircularBuffer {
                 header.aggregation.name(),
             );
         }
-        out.extend_from_slice(b"]}\n");
+        out.push(b']');
+        self.print_annotations(out);
+        out.extend_from_slice(b"}\n");
     }
 }
 

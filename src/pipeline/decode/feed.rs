@@ -86,7 +86,7 @@ impl Feed<'_> {
         self.open.touch(self.number, stream);
     }
 
-    /// Takes over messages that are ready.
+    /// Takes over messages that are ready; none at all move the position alone.
     pub(super) fn messages(&mut self, stream: &mut Stream, batch: &Batch) {
         for index in 0..batch.len() {
             let message = batch.message(index);
@@ -100,6 +100,9 @@ impl Feed<'_> {
             }
             self.open.touch(self.number, stream);
             self.open.append_if_full();
+        }
+        if batch.is_empty() {
+            self.open.touch(self.number, stream);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::analysis::circular_buffer::Aggregation;
 use crate::analysis::circular_buffer::CircularBuffer;
 use crate::analysis::circular_buffer::Format;
 use crate::analysis::circular_buffer::Function;
+use crate::analysis::circular_buffer::Importance;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -22,7 +23,7 @@ const TAG: u8 = 1;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"circular_buffer",
-    functions: &[(c"new", new)],
+    functions: &[(c"new", new), (c"version", version)],
     parts: &[],
     kinds: &[ObjectKind {
         tag: TAG,
@@ -46,6 +47,11 @@ const METHODS: &[Named] = &[
     (c"current_time", current_time),
     (c"format", format),
     (c"fromstring", fromstring),
+    (c"get_delta", get_delta),
+    (c"reset_delta", reset_delta),
+    (c"get_range", get_range),
+    (c"get_range_delta", get_range_delta),
+    (c"annotate", annotate),
 ];
 
 impl Object for CircularBuffer {
@@ -55,7 +61,8 @@ impl Object for CircularBuffer {
 
     fn footprint(&self) -> usize {
         let (rows, columns, _) = self.configuration();
-        CircularBuffer::footprint_of(rows, columns, self.keeps_changes()).unwrap_or(usize::MAX / 4)
+        CircularBuffer::footprint_of(rows, columns, self.keeps_changes())
+            .map_or(usize::MAX / 4, |bytes| bytes + self.annotation_bytes())
     }
 
     fn print(&mut self, out: &mut Vec<u8>) -> bool {
@@ -257,3 +264,80 @@ fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
     this(&args)?.read_text(text).map_err(|error| format!("fromstring() {error}"))?;
     Ok(Answer::Nothing)
 }
+
+/// `circular_buffer.version()` → the version of this library.
+fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Text(b"1.0.0"))
+}
+
+/// `cb:get_delta(ns, column)` → what was added to the cell since the changes were printed, NaN for
+/// nothing; nil outside the window, and where changes are not kept.
+fn get_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let buffer = this(&args)?;
+    let column = column(&args, 3, buffer.configuration().1)?;
+    Ok(or_nil(buffer.change_of(time(&args, 2)?, column)))
+}
+
+/// `cb:reset_delta()` forgets the changes.
+fn reset_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    this(&args)?.forget_changes();
+    Ok(Answer::Nothing)
+}
+
+/// `cb:get_range(column[, start[, end]])` → a list of the values, oldest first; nil out of range.
+fn get_range<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    range(cx, args, CircularBuffer::get)
+}
+
+/// `cb:get_range_delta(column[, start[, end]])` → a list of the changes, as `get_range`.
+fn get_range_delta<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    range(cx, args, CircularBuffer::change_of)
+}
+
+/// Bytes that one value of a list takes on its way to Lua, about.
+const VALUE_BYTES: usize = 96;
+
+fn range<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+    value: fn(&CircularBuffer, i64, usize) -> Option<f64>,
+) -> Result<Answer<'a>, Complaint> {
+    let buffer = this(&args)?;
+    let (rows, columns, _) = buffer.configuration();
+    let column = column(&args, 2, columns)?;
+    if !args.admit(rows.saturating_mul(VALUE_BYTES)) {
+        return Err("not enough memory".into());
+    }
+    let times = buffer.times(optional_time(&args, 3)?, optional_time(&args, 4)?);
+    let Some(times) = times else { return Ok(Answer::Nil) };
+    let tape = &mut cx.tape;
+    tape.clear();
+    tape.table(times.len(), 0);
+    for (index, time) in times.into_iter().enumerate() {
+        tape.number(value(&buffer, time, column).unwrap_or(f64::NAN));
+        tape.item(index + 1);
+    }
+    Ok(Answer::Tape(1))
+}
+
+/// `cb:annotate(ns, column, "info" or "alert", text[, delta])` puts a note at a cell; it is printed with
+/// the changes too unless `delta` is false.
+fn annotate<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let mut buffer = this(&args)?;
+    let column = column(&args, 3, buffer.configuration().1)?;
+    let importance = match args.text(4) {
+        Some(b"info") => Importance::Info,
+        Some(b"alert") => Importance::Alert,
+        _ => return Err("bad argument #3 to 'annotate' (info or alert expected)".into()),
+    };
+    let text = args.text(5).ok_or("bad argument #4 to 'annotate' (text: string expected)")?;
+    let text = String::from_utf8_lossy(&text[..text.len().min(MAX_NOTE)]);
+    let is_change = args.is_absent(6) || args.truth(6);
+    buffer.annotate(time(&args, 2)?, column, importance, &text, is_change);
+    drop(buffer);
+    args.recount(1)?;
+    Ok(Answer::Nothing)
+}
+
+/// No more of the text of a note is looked at, in bytes.
+const MAX_NOTE: usize = 2048;

@@ -3,6 +3,8 @@
 use sha1::Digest;
 use sha1::Sha1;
 
+use super::input;
+use super::stream_reader::StreamReader;
 use crate::message::Batch;
 use crate::message::Builder;
 use crate::message::Header;
@@ -29,7 +31,7 @@ const TYPE_PREFIX: &[u8] = b"heka.sandbox.";
 /// The Type of a payload injected by a filter.
 const PAYLOAD_TYPE: &[u8] = b"heka.sandbox-output";
 
-/// `inject_message(table or protobuf)`.
+/// `inject_message(table or protobuf)`; an input may add a checkpoint.
 pub(super) fn inject_message<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
@@ -50,10 +52,26 @@ pub(super) fn inject_message<'a>(
             }
             deliver(cx, &Parts::of(&message))?;
         }
+        Value::Object(object) if cx.setting.role == Role::Input => {
+            let Ok(mut object) = object.try_borrow_mut() else { return Err(WRONG_MESSAGE.into()) };
+            let reader = object.as_any_mut().downcast_mut::<StreamReader>();
+            let bytes = reader.and_then(|reader| reader.message()).ok_or(WRONG_MESSAGE)?;
+            let header = Header::locate(bytes).map_err(|error| error.to_string())?;
+            let message = Message::new(bytes, &header);
+            message.put_fields(&mut cx.scratch);
+            deliver(cx, &Parts::of(&message))?;
+        }
+        Value::Nil if cx.setting.role == Role::Input && !args.is_absent(2) => {}
         _ => return Err("inject_message() takes a table or a protobuf string".into()),
+    }
+    if cx.setting.role == Role::Input {
+        input::note_checkpoint(cx, args)?;
     }
     Ok(Answer::Nothing)
 }
+
+const WRONG_MESSAGE: &str =
+    "inject_message() takes a table, a protobuf string, or a stream reader that has a message";
 
 /// Sends what `add_to_payload` and `inject_payload` have gathered.
 pub(super) fn payload(
@@ -116,6 +134,7 @@ fn deliver(cx: &mut Context, parts: &Parts<'_>) -> Result<(), Complaint> {
             Ok(())
         }
         Role::Decoder => decoder_message(cx, parts),
+        Role::Input => input::message(cx, parts),
         _ => append(cx, parts, TYPE_PREFIX),
     }
 }
@@ -156,7 +175,7 @@ fn append(cx: &mut Context, parts: &Parts<'_>, prefix: &[u8]) -> Result<(), Comp
 }
 
 /// Ends a message; refuses one that is too large.
-fn end(builder: Builder<'_>, limit: usize) -> Result<usize, Complaint> {
+pub(super) fn end(builder: Builder<'_>, limit: usize) -> Result<usize, Complaint> {
     let length = builder.len();
     if length > limit {
         return Err("output_limit exceeded".into());

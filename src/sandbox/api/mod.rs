@@ -11,22 +11,30 @@ mod decode_message;
 mod hmac;
 mod hyperloglog;
 mod inject;
+mod input;
+mod io;
 mod ip;
 pub(super) mod lpeg;
 mod math;
+mod message_matcher;
 mod msg;
 mod os;
+mod os_io;
+mod output;
 mod payload;
 mod read_message;
 mod regex;
 pub(super) mod require;
 mod sax;
 mod sha;
+mod socket;
+mod stream_reader;
 mod string;
 mod structs;
 mod write_message;
 mod xxhash;
 
+use super::context::Setting;
 use super::raw::Library;
 use super::raw::Named;
 use super::raw::ObjectKind;
@@ -58,7 +66,29 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     if matches!(role, Role::Decoder | Role::Encoder) {
         globals.push((c"write_message", write_message::write_message));
     }
+    if matches!(role, Role::Filter | Role::Encoder | Role::Output) {
+        let create = (c"create_message_matcher", message_matcher::create_message_matcher as _);
+        globals.push(create);
+        state.kind(&message_matcher::KIND)?;
+    }
+    if matches!(role, Role::Encoder | Role::Output) {
+        globals.push((c"encode_message", output::encode_message));
+    }
+    if role == Role::Output {
+        globals.push((c"update_checkpoint", output::update_checkpoint));
+    }
+    if role == Role::Input {
+        globals.push((c"inject_message", inject::inject_message));
+        globals.push((c"create_stream_reader", stream_reader::create_stream_reader));
+        state.kind(&stream_reader::KIND)?;
+    }
+    if matches!(role, Role::Input | Role::Output) {
+        globals.push((c"is_running", input::is_running));
+    }
     state.library(None, &globals)?;
+    if matches!(role, Role::Input | Role::Output) {
+        outside(state)?;
+    }
     state.library(
         Some(c"os"),
         &[
@@ -80,6 +110,18 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     state.require()
 }
 
+/// Makes known what scripts of inputs and outputs may reach of the world outside.
+fn outside(state: &mut State) -> Result<(), Raised> {
+    let access = state.cx().setting.access;
+    if access.io {
+        state.open(&io::LIBRARY)?;
+    }
+    if access.os {
+        state.library(Some(c"os"), os_io::FUNCTIONS)?;
+    }
+    Ok(())
+}
+
 /// The libraries that `require` gives.
 const LIBRARIES: &[&Library] = &[
     &circular_buffer::LIBRARY,
@@ -97,12 +139,17 @@ const LIBRARIES: &[&Library] = &[
     &xxhash::LIBRARY,
 ];
 
-/// The library of this name, for a script of this family.
-pub(super) fn native(name: &[u8], _role: Role) -> Option<&'static Library> {
+/// The library of this name, if a script of this setting may have it.
+pub(super) fn native(name: &[u8], setting: &Setting) -> Option<&'static Library> {
+    let is_outside = matches!(setting.role, Role::Input | Role::Output);
+    if name == b"socket" {
+        return (is_outside && setting.access.socket).then_some(&socket::LIBRARY);
+    }
     LIBRARIES.iter().find(|library| library.name.to_bytes() == name).copied()
 }
 
 /// The kind of native object with this tag.
 pub(super) fn kind_of(tag: u8) -> Option<&'static ObjectKind> {
-    LIBRARIES.iter().flat_map(|library| library.kinds).find(|kind| kind.tag == tag)
+    let kinds = LIBRARIES.iter().flat_map(|library| library.kinds);
+    kinds.chain([&message_matcher::KIND]).find(|kind| kind.tag == tag)
 }

@@ -41,7 +41,7 @@ pub(super) fn read<'a>(cx: &'a mut Context, text: &'a [u8], selector: Selector) 
     }
 }
 
-fn of_message<'a>(
+pub(super) fn of_message<'a>(
     message: Message<'a>,
     text: &[u8],
     selector: Selector,

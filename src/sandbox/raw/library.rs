@@ -114,6 +114,15 @@ impl State {
         })
     }
 
+    /// Makes a kind of native object known.
+    pub(in crate::sandbox) fn kind(&mut self, kind: &'static ObjectKind) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe { prepare_kind(lua, context, kind) }
+        })
+    }
+
     /// Makes `msg` and `msg.Fields`, whose members the two functions find; returns the number
     /// under which `msg.Fields` is kept.
     pub(in crate::sandbox) fn message_object(

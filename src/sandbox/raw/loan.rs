@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use crate::message::Batch;
 use crate::message::Draft;
 use crate::message::Message;
+use crate::sandbox::feed::Feed;
 
 /// What is lent for the time of a call.
 #[derive(Default)]
@@ -21,16 +22,25 @@ pub(in crate::sandbox) struct Loans<'a> {
     pub(in crate::sandbox) draft: Option<&'a mut Draft>,
     /// Where injected messages go.
     pub(in crate::sandbox) out: Option<&'a mut Batch>,
+    /// Where the messages of an input go.
+    pub(in crate::sandbox) feed: Option<&'a mut (dyn Feed + 'static)>,
 }
 
 /// Pointers that are valid during a call, empty outside one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::sandbox) struct Loan {
     batch: Option<NonNull<Batch>>,
     index: usize,
     message: Option<NonNull<Message<'static>>>,
     draft: Option<NonNull<Draft>>,
     out: Option<NonNull<Batch>>,
+    feed: Option<NonNull<dyn Feed>>,
+}
+
+impl std::fmt::Debug for Loan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loan").finish_non_exhaustive()
+    }
 }
 
 impl Loan {
@@ -39,6 +49,7 @@ impl Loan {
         self.message = loans.message.map(|message| NonNull::from(message).cast());
         self.draft = loans.draft.map(NonNull::from);
         self.out = loans.out.map(NonNull::from);
+        self.feed = loans.feed.map(NonNull::from);
         self.index = 0;
     }
 
@@ -71,6 +82,12 @@ impl Loan {
     pub(in crate::sandbox) fn draft_mut(&mut self) -> Option<&mut Draft> {
         // SAFETY: lent as a unique reference, and handed out under a unique borrow of the loan.
         self.draft.map(|mut draft| unsafe { draft.as_mut() })
+    }
+
+    /// Where the messages of an input go.
+    pub(in crate::sandbox) fn feed(&mut self) -> Option<&mut (dyn Feed + 'static)> {
+        // SAFETY: lent as a unique reference, and handed out under a unique borrow of the loan.
+        self.feed.map(|mut feed| unsafe { feed.as_mut() })
     }
 
     /// Where injected messages go.

@@ -19,6 +19,7 @@ mod compile;
 mod find;
 mod function;
 mod interrupt;
+mod kept;
 mod library;
 mod loan;
 mod matching;

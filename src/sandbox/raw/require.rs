@@ -40,6 +40,7 @@ pub(super) unsafe fn install(lua: *mut lua_State, context: *mut Context) {
             c"cjson",
             c"circular_buffer",
             c"lpeg",
+            c"io",
         ] {
             if ffi::lua_getfield(lua, ffi::LUA_GLOBALSINDEX, name.as_ptr()) == ffi::LUA_TTABLE {
                 ffi::lua_setfield(lua, -2, name.as_ptr());
@@ -73,7 +74,7 @@ unsafe extern "C-unwind" fn require(lua: *mut lua_State) -> c_int {
             _ => return 1,
         }
         let name = std::slice::from_raw_parts(start.cast::<u8>(), length);
-        if let Some(native) = api::native(name, (*context).setting.role) {
+        if let Some(native) = api::native(name, &(*context).setting) {
             library::push_library(lua, context, native);
             ffi::lua_pushvalue(lua, 1);
             ffi::lua_pushvalue(lua, -2);

@@ -69,6 +69,10 @@ pub(in crate::sandbox) enum With {
     Message,
     /// Nanoseconds since the epoch, and whether it is the last time.
     Time(i64, bool),
+    /// The number of the message among those of an output, and `msg`.
+    Sequence(u64),
+    /// The value kept under this number in the registry.
+    Kept(c_int),
 }
 
 /// Errors are cut at this length, in bytes.
@@ -190,6 +194,15 @@ impl State {
             let count = match with {
                 With::Message => {
                     ffi::lua_pushvalue(lua, MESSAGE);
+                    1
+                }
+                With::Sequence(sequence) => {
+                    ffi::lua_pushnumber(lua, sequence as f64);
+                    ffi::lua_pushvalue(lua, MESSAGE);
+                    2
+                }
+                With::Kept(number) => {
+                    ffi::lua_rawgeti_(lua, ffi::LUA_REGISTRYINDEX, number);
                     1
                 }
                 With::Time(nanoseconds, is_last) => {

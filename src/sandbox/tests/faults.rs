@@ -57,7 +57,8 @@ const CALLS: &[(Role, &str)] = &[
     (
         Role::Filter,
         "local c = circular_buffer.new(9, 2, 1) c:set_header(1, 'a') c:current_time() c:format('cbuf')
-         c:mannwhitneyu(1, 0, 0, 1e9, 1e9) pcall(c.fromstring, c, '1')",
+         c:mannwhitneyu(1, 0, 0, 1e9, 1e9) pcall(c.fromstring, c, '1') circular_buffer.version()
+         c:get_delta(0, 1) c:reset_delta() c:get_range(1) c:get_range_delta(1) c:annotate(0, 1, 'info', 'x')",
     ),
     (
         Role::Filter,
@@ -131,11 +132,50 @@ const CALLS: &[(Role, &str)] = &[
         "local l = lpeg l.match(-#l.P('a') * l.P(1), 'b') l.locale({}) l.match(l.C(1) / {a = 1}, 'a')
          l.match(l.Ct(l.C(1) ^ 0), string.rep('x', 50)) l.match(function() return true end, 'x')",
     ),
+    (Role::Filter, "create_message_matcher('Payload =~ /b/'):eval()"),
+    (Role::Output, "encode_message({Payload = 'x', Fields = {a = 1}}, true)"),
+    (Role::Output, "update_checkpoint() update_checkpoint(1, 1) is_running()"),
+    (Role::Input, "inject_message({Payload = 'x'}, 1) inject_message(nil, string.rep('x', 999))"),
+    (
+        Role::Input,
+        "local r = create_stream_reader('x') r:find_message('abc') r:decode_message('')
+         r:read_message('Payload') inject_message(r)",
+    ),
+    (
+        Role::Input,
+        "local f = io.open('/dev/null', 'r+') f:write('x') f:seek('set') f:read() f:flush() f:setvbuf('no')
+         for l in f:lines() do end io.type(f) f:close() io.lines('/dev/null') io.tmpfile():close()
+         io.popen('true'):close() io.write('')",
+    ),
+    (Role::Input, "pcall(io.read, '*a')"),
+    (
+        Role::Input,
+        "os.getenv('PATH') os.execute() os.remove('/nonexistent') os.rename('/nonexistent', '/x')
+         os.tmpname()",
+    ),
+    (
+        Role::Output,
+        "local socket = require('socket') local s = socket.bind('127.0.0.1', 0) local _, p = s:getsockname()
+         local c = socket.connect('127.0.0.1', p) local a = s:accept() c:send('x') a:receive(1)
+         a:getpeername() c:settimeout(0) c:setoption('keepalive', true) c:shutdown() c:close()
+         local t = socket.tcp() t:bind('127.0.0.1', 0) t:listen() socket.tcp():connect('127.0.0.1', p)
+         local u = socket.udp() u:setsockname('127.0.0.1', 0) local _, q = u:getsockname()
+         local v = socket.udp() v:sendto('x', '127.0.0.1', q) u:receivefrom() u:setpeername('127.0.0.1', q)
+         socket.gettime() socket.sleep(0) s:close()",
+    ),
 ];
 
 /// What scripts get by `require`, but for one that a call requires itself.
 const LIBRARIES: &str = "for _, name in ipairs({'bloom_filter', 'cuckoo_filter', 'cuckoo_filter_expire',
   'hyperloglog', 'ddsketch', 'xxhash', 'sha', 'hmac', 'ip', 'regex', 'struct'}) do require(name) end";
+
+struct Nowhere;
+
+impl Feed for Nowhere {
+    fn deliver(&mut self, _: Batch, _: Option<Checkpoint>) -> bool {
+        true
+    }
+}
 
 fn load(role: Role, call: &str) -> Sandbox {
     let text = format!("{LIBRARIES}\nfunction process_message(msg)\ndo {call} end return 0\nend");
@@ -157,8 +197,10 @@ fn call(sandbox: &mut Sandbox, role: Role) -> Option<String> {
             draft.copy_from(&batch.message(0));
             sandbox.decode(&mut draft, &mut out).err()
         }
+        Role::Input => sandbox.receive(None, &mut Nowhere).err(),
+        Role::Output => sandbox.send(&batch.message(0), 1).err(),
         Role::Encoder => sandbox.encode(&batch.message(0), &mut Vec::new()).err(),
-        _ => {
+        Role::Filter => {
             let mut failed = None;
             let mut note = |failure| failed = Some(Trouble::Failed(failure));
             let done = sandbox.process(&batch, &[0], EntryTime::default(), &mut out, &mut note);

@@ -45,6 +45,35 @@ fn sketches_count() {
 }
 
 #[test]
+fn a_circular_buffer_gives_ranges_and_notes() {
+    let script = "
+        require 'circular_buffer'
+        local cb = circular_buffer.new(3, 2, 1, true)
+        local n = 0
+        function process_message()
+          n = n + 1
+          cb:add(n * 1e9, 1, n)
+          cb:annotate(n * 1e9, 1, 'alert', 'say \\\"' .. n .. '\\\"', n == 6)
+          local values, changes = cb:get_range(1), cb:get_range_delta(1, (n - 1) * 1e9)
+          inject_payload('txt', '', values[1], ' ', values[3], ' ', #changes, ' ', changes[2], ' ',
+            cb:get_delta(n * 1e9, 1), ' ', tostring(cb:get_range(1, 0, 0)), ' ',
+            cb:format(n == 6 and 'cbufd' or 'cbuf'))
+          cb:reset_delta()
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    assert!(injected[0].starts_with("2 4 2 4 4 nil {\"time\":2,"), "{}", injected[0]);
+    assert!(
+        injected[0].contains("\"annotations\":[{\"x\":2000,\"col\":1,\"shortText\":\"A\",\"text\":\"say \\\"2\\\"\"},"),
+        "{}",
+        injected[0]
+    );
+    assert_eq!(injected[2].matches("shortText").count(), 1, "{}", injected[2]);
+    assert!(injected[2].ends_with("}\n6\t6\tnan\n"), "{}", injected[2]);
+}
+
+#[test]
 fn texts_are_hashed_packed_and_searched() {
     holds(
         r"local sha, hmac, xxhash = require 'sha', require 'hmac', require 'xxhash'
