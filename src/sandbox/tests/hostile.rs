@@ -357,7 +357,7 @@ const SCRIPTS: &[(&str, End, &str)] = &[
     (
         "lpeg_exponential",
         Cpu,
-        "local p = lpeg.P('a') for i = 1, 7 do p = (p + p * 'a') * (p + 'a') end p:match(string.rep('a', 60) .. 'b')",
+        "local a, s = lpeg.P('a'), lpeg.V(1) lpeg.P({ a * s * 'b' + a * s * 'c' + a }):match(string.rep('a', 60))",
     ),
     (
         "lpeg_backtracking",
