@@ -4,10 +4,14 @@ Reads the page of Nginx's stub_status module.
 Reads Payload. Gives the fields connections, accepts, handled, requests, reading, writing and waiting.
 
     [nginx_status]
-    type = "HttpInput"
-    url = "http://localhost:8090/nginx_status"
+    type = "ProcessInput"
     ticker_interval = 10
+    splitter = "NullSplitter"
     decoder = "nginx_stub_status"
+
+    [nginx_status.command.0]
+    bin = "/usr/bin/curl"
+    args = ["--silent", "http://localhost:8090/nginx_status"]
 
     [nginx_stub_status]
     type = "SandboxDecoder"

@@ -4,11 +4,9 @@ Alerts as text that people read.
 Reads Timestamp, Hostname, Logger and Payload. Gives lines with the time, the host, the plugin and
 the alert.
 
-    [alert_mail]
-    type = "SmtpOutput"
+    [alerts]
+    type = "LogOutput"
     message_matcher = "Fields[payload_type] == 'alert'"
-    send_from = "heka@example.com"
-    send_to = ["people@example.com"]
     encoder = "alert_encoder"
 
     [alert_encoder]

@@ -1,9 +1,13 @@
 //! HTTP/1.1: a server on a [`Listener`], and the client that plugins share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +25,9 @@ use super::accept::Accepted;
 const HEAD: Duration = Duration::from_secs(30);
 /// How long open requests may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a connection may take then on which no whole request has come in: its last answer may
+/// still be on its way.
+const IDLE_GRACE: Duration = Duration::from_millis(500);
 
 /// Serves `router` on `listener` until `stopping` says so; open requests get 5 s to end. Each
 /// request carries the [`Peer`] among its extensions. `name` is whose server it is, for the log.
@@ -85,7 +92,20 @@ async fn speak(
     router: Router,
     stopping: CancellationToken,
 ) -> Result<(), hyper::Error> {
-    let service = TowerToHyperService::new(router.layer(axum::Extension(peer)));
+    let open = Arc::new(AtomicUsize::new(0));
+    let counted = open.clone();
+    let router = router.layer(axum::Extension(peer)).layer(axum::middleware::from_fn(
+        move |request: Request, next: Next| {
+            let open = counted.clone();
+            async move {
+                open.fetch_add(1, Ordering::Relaxed);
+                let answer = next.run(request).await;
+                open.fetch_sub(1, Ordering::Relaxed);
+                answer
+            }
+        },
+    ));
+    let service = TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -95,7 +115,8 @@ async fn speak(
         result = connection.as_mut() => return result,
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    match tokio::time::timeout(GRACE, connection).await {
+    let grace = if open.load(Ordering::Relaxed) > 0 { GRACE } else { IDLE_GRACE };
+    match tokio::time::timeout(grace, connection).await {
         Ok(result) => result,
         Err(_) => Ok(()),
     }
