@@ -25,7 +25,7 @@ const STILL: Duration = Duration::from_millis(20);
 pub(super) struct Patience {
     left: Duration,
     earned: Instant,
-    /// Where the reader waited for is, and since when.
+    /// Where the reader is that would be waited for, and since when.
     waited: Option<(Position, Instant)>,
 }
 
@@ -34,20 +34,22 @@ impl Patience {
         Patience { left: MOST, earned: now, waited: None }
     }
 
+    /// Notes that the last of the readers in memory wants the entry `next`.
+    pub(super) fn see(&mut self, next: Position, now: Instant) {
+        if self.waited.is_none_or(|(at, _)| at != next) {
+            self.waited = Some((next, now));
+        }
+    }
+
     /// Tells whether to wait for a reader that wants the entry `next`.
     pub(super) fn grants(&mut self, next: Position, now: Instant) -> bool {
+        self.see(next, now);
         let earned = now.saturating_duration_since(self.earned) / SHARE;
         self.left = (self.left + earned).min(MOST);
         self.earned = now;
-        match self.waited {
-            Some((at, since)) if at == next => {
-                self.left >= MOMENT && now.saturating_duration_since(since) < STILL
-            }
-            _ => {
-                self.waited = Some((next, now));
-                self.left >= MOMENT
-            }
-        }
+        let is_still =
+            self.waited.is_some_and(|(_, since)| now.saturating_duration_since(since) >= STILL);
+        self.left >= MOMENT && !is_still
     }
 
     /// Notes that somebody has waited since `began`.
@@ -88,6 +90,15 @@ mod tests {
     fn who_moves_is_waited_for_and_who_stands_still_is_not() {
         assert_eq!(waited(100, 1), 100);
         assert_eq!(waited(10_000, u64::MAX), 20);
+    }
+
+    #[test]
+    fn who_has_stood_still_before_is_not_waited_for_at_all() {
+        let now = Instant::now();
+        let mut patience = Patience::new(now);
+        patience.see(Position(3), now);
+        assert!(!patience.grants(Position(3), now + STILL));
+        assert!(patience.grants(Position(4), now + STILL));
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Readers {
         self.open.iter().map(|place| place.passed()).min().unwrap_or(Position(u64::MAX))
     }
 
+    /// How far the last of the open readers is that have got to `position`.
+    pub(super) fn last_from(&self, position: Position) -> Option<Position> {
+        self.open.iter().map(|place| place.passed()).filter(|passed| *passed >= position).min()
+    }
+
     /// Tells whether an open reader stands there: what comes next is what it will ask for.
     pub(super) fn is_any_at(&self, position: Position) -> bool {
         self.open.iter().any(|place| place.passed() == position)

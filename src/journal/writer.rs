@@ -286,6 +286,10 @@ impl Writer {
         state.unsynced_since = (!is_all).then_some(self.last_sync);
         self.shared.note_durable(written);
         let passed = state.readers.passed();
+        let first = state.tail.first().unwrap_or(state.end).previous();
+        if let Some(last) = state.readers.last_from(first).filter(|last| last.0 < u64::MAX) {
+            state.patience.see(last.next(), self.last_sync);
+        }
         let given_up = state.tail.trim(written, passed, self.shared.limits.tail_bytes);
         drop(state);
         self.shared.spares.keep(given_up);
