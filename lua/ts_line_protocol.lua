@@ -143,6 +143,21 @@ function M.influxdb_line_msg(cfg)
   return lines
 end
 
+-- What `set_config` makes of the configuration of the script.
+function M.of_script()
+  local source = read_config("source_value_field")
+  return M.set_config({
+    decimal_precision = read_config("decimal_precision"),
+    name_prefix = read_config("name_prefix"),
+    name_prefix_delimiter = read_config("name_prefix_delimiter"),
+    skip_fields = read_config("skip_fields"),
+    source_value_field = source ~= "" and source or nil,
+    tag_fields = read_config("tag_fields"),
+    timestamp_precision = read_config("timestamp_precision"),
+    value_field_key = read_config("value_field_key"),
+  })
+end
+
 -- The lines of the message for Carbon: `name value seconds`, of the fields with numbers.
 function M.carbon_line_msg(cfg)
   local lines = {}

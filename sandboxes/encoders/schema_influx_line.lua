@@ -22,17 +22,7 @@ require "table"
 
 local ts_line_protocol = require "ts_line_protocol"
 
-local source = read_config("source_value_field")
-local settings = ts_line_protocol.set_config({
-  decimal_precision = read_config("decimal_precision"),
-  name_prefix = read_config("name_prefix"),
-  name_prefix_delimiter = read_config("name_prefix_delimiter"),
-  skip_fields = read_config("skip_fields"),
-  source_value_field = source ~= "" and source or nil,
-  tag_fields = read_config("tag_fields"),
-  timestamp_precision = read_config("timestamp_precision"),
-  value_field_key = read_config("value_field_key"),
-})
+local settings = ts_line_protocol.of_script()
 
 function process_message()
   local lines = ts_line_protocol.influxdb_line_msg(settings)

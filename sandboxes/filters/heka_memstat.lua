@@ -18,43 +18,26 @@ Reads Timestamp and the fields of heka.memstat. Gives a graph `Stats` (cbuf) eve
     preservation_version = 0   # another one starts with an empty graph
 --]]
 
-require "circular_buffer"
-
 local graph = require "graph"
 
 local TITLE = "Stats"
 
--- Field, name of its column, unit, aggregation.
+-- Field, unit, aggregation.
 local COLUMNS = {
-  { "HeapSys", "HeapSys", "B", "max" },
-  { "HeapAlloc", "HeapAlloc", "B", "max" },
-  { "HeapIdle", "HeapIdle", "B", "max" },
-  { "HeapInuse", "HeapInuse", "B", "max" },
-  { "HeapReleased", "HeapReleased", "B", "max" },
-  { "HeapObjects", "HeapObjects", "count", "max" },
+  { "HeapSys", "B", "max" },
+  { "HeapAlloc", "B", "max" },
+  { "HeapIdle", "B", "max" },
+  { "HeapInuse", "B", "max" },
+  { "HeapReleased", "B", "max" },
+  { "HeapObjects", "count", "max" },
 }
 
 _PRESERVATION_VERSION = read_config("preservation_version") or 0
 
-stats = circular_buffer.new(graph.rows, #COLUMNS, graph.sec_per_row)
-for at, column in ipairs(COLUMNS) do
-  stats:set_header(at, column[2], column[3], column[4])
-end
+stats = graph.of_fields(COLUMNS)
 
 function process_message()
-  local ns = read_message("Timestamp")
-  local found = false
-  for at, column in ipairs(COLUMNS) do
-    local value = read_message("Fields[" .. column[1] .. "]")
-    if type(value) == "number" then
-      stats:set(ns, at, value)
-      found = true
-    end
-  end
-  if not found then
-    return -1, "none of its fields is a number"
-  end
-  return 0
+  return graph.add_fields(stats, COLUMNS)
 end
 
 function timer_event(ns)

@@ -19,41 +19,24 @@ them. Gives a graph `LoadAvg Stats` (cbuf) every
     preservation_version = 0   # another one starts with an empty graph
 --]]
 
-require "circular_buffer"
-
 local graph = require "graph"
 
 local TITLE = "LoadAvg Stats"
 
--- Field, name of its column, unit, aggregation.
+-- Field, unit, aggregation.
 local COLUMNS = {
-  { "1MinAvg", "1MinAvg", "count", "max" },
-  { "5MinAvg", "5MinAvg", "count", "max" },
-  { "15MinAvg", "15MinAvg", "count", "max" },
-  { "NumProcesses", "NumProcesses", "count", "max" },
+  { "1MinAvg", "count", "max" },
+  { "5MinAvg", "count", "max" },
+  { "15MinAvg", "count", "max" },
+  { "NumProcesses", "count", "max" },
 }
 
 _PRESERVATION_VERSION = read_config("preservation_version") or 0
 
-stats = circular_buffer.new(graph.rows, #COLUMNS, graph.sec_per_row)
-for at, column in ipairs(COLUMNS) do
-  stats:set_header(at, column[2], column[3], column[4])
-end
+stats = graph.of_fields(COLUMNS)
 
 function process_message()
-  local ns = read_message("Timestamp")
-  local found = false
-  for at, column in ipairs(COLUMNS) do
-    local value = read_message("Fields[" .. column[1] .. "]")
-    if type(value) == "number" then
-      stats:set(ns, at, value)
-      found = true
-    end
-  end
-  if not found then
-    return -1, "none of its fields is a number"
-  end
-  return 0
+  return graph.add_fields(stats, COLUMNS)
 end
 
 function timer_event(ns)

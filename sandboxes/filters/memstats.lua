@@ -18,31 +18,26 @@ Reads Timestamp and the fields of linux_memstats that its columns name, in kB. G
     preservation_version = 0   # another one starts with an empty graph
 --]]
 
-require "circular_buffer"
-
 local graph = require "graph"
 
 local TITLE = "Memory Stats"
 
--- Field, name of its column, unit, aggregation.
+-- Field, unit, aggregation.
 local COLUMNS = {
-  { "MemFree", "MemFree", "kB", "max" },
-  { "Cached", "Cached", "kB", "max" },
-  { "Active", "Active", "kB", "max" },
-  { "Inactive", "Inactive", "kB", "max" },
-  { "VmallocUsed", "VmallocUsed", "kB", "max" },
-  { "Shmem", "Shmem", "kB", "max" },
-  { "SwapCached", "SwapCached", "kB", "max" },
-  { "SwapFree", "SwapFree", "kB", "max" },
-  { "SwapUsed", "SwapUsed", "kB", "max" },
+  { "MemFree", "kB", "max" },
+  { "Cached", "kB", "max" },
+  { "Active", "kB", "max" },
+  { "Inactive", "kB", "max" },
+  { "VmallocUsed", "kB", "max" },
+  { "Shmem", "kB", "max" },
+  { "SwapCached", "kB", "max" },
+  { "SwapFree", "kB", "max" },
+  { "SwapUsed", "kB", "max" },
 }
 
 _PRESERVATION_VERSION = read_config("preservation_version") or 0
 
-stats = circular_buffer.new(graph.rows, #COLUMNS, graph.sec_per_row)
-for at, column in ipairs(COLUMNS) do
-  stats:set_header(at, column[2], column[3], column[4])
-end
+stats = graph.of_fields(COLUMNS)
 
 -- The kernel tells what swap there is and what is free of it.
 local function swap_used()
@@ -50,23 +45,12 @@ local function swap_used()
   return total and free and total - free
 end
 
+local function read(name)
+  return read_message("Fields[" .. name .. "]") or name == "SwapUsed" and swap_used()
+end
+
 function process_message()
-  local ns = read_message("Timestamp")
-  local found = false
-  for at, column in ipairs(COLUMNS) do
-    local value = read_message("Fields[" .. column[1] .. "]")
-    if not value and column[1] == "SwapUsed" then
-      value = swap_used()
-    end
-    if type(value) == "number" then
-      stats:set(ns, at, value)
-      found = true
-    end
-  end
-  if not found then
-    return -1, "none of its fields is a number"
-  end
-  return 0
+  return graph.add_fields(stats, COLUMNS, read)
 end
 
 function timer_event(ns)
