@@ -3,22 +3,20 @@
 use std::hash::BuildHasher;
 use std::hash::Hasher;
 
+use crate::stdx::random::Random;
+
 /// Makes random UUIDs; one for each thread that makes messages.
 ///
-/// The generator is xoshiro256++ (Blackman and Vigna 2019), seeded from the system's randomness. A
-/// UUID is a name, not a secret.
+/// They are seeded from the system's randomness. A UUID is a name, not a secret.
 #[derive(Debug)]
 pub struct Uuids {
-    state: [u64; 4],
+    random: Random,
 }
 
 impl Default for Uuids {
     fn default() -> Uuids {
-        let mut state = [0; 4];
-        for word in &mut state {
-            *word = std::hash::RandomState::new().build_hasher().finish() | 1;
-        }
-        Uuids { state }
+        let word = || std::hash::RandomState::new().build_hasher().finish() | 1;
+        Uuids { random: Random { state: [(); 4].map(|()| word()) } }
     }
 }
 
@@ -26,36 +24,14 @@ impl Uuids {
     /// A generator that always makes the same names, for what must be repeatable.
     #[must_use]
     pub fn seeded(seed: u64) -> Uuids {
-        // SplitMix64 spreads the seed, as the authors of xoshiro recommend.
-        let mut x = seed;
-        let state = [(); 4].map(|()| {
-            x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = x;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        });
-        Uuids { state }
-    }
-
-    fn next(&mut self) -> u64 {
-        let s = &mut self.state;
-        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        result
+        Uuids { random: Random::seeded(seed) }
     }
 
     /// A new UUID.
     pub fn make(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_ne_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_ne_bytes());
+        bytes[..8].copy_from_slice(&self.random.next().to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.random.next().to_ne_bytes());
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
         bytes

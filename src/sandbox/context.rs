@@ -17,7 +17,6 @@ use super::failure::Usage;
 use super::feed::Pending;
 use super::feed::Settled;
 use super::pattern::Patterns;
-use super::random::Random;
 use super::raw::Complaint;
 use super::raw::Loan;
 use super::raw::Object;
@@ -33,6 +32,7 @@ use super::spec::Spec;
 use crate::message::ArrayBuilder;
 use crate::message::Draft;
 use crate::message::Uuids;
+use crate::stdx::random::Random;
 
 /// The host's side of a state.
 #[derive(Debug)]

@@ -21,7 +21,6 @@ mod load;
 mod message_table;
 mod pattern;
 mod process;
-mod random;
 mod raw;
 mod selector;
 mod settings;

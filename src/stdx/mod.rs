@@ -7,6 +7,7 @@ pub mod duration;
 pub mod embedded;
 pub mod host;
 pub mod nearest;
+pub mod random;
 pub mod rfc3339;
 pub mod secret;
 pub mod size;

@@ -1,10 +1,10 @@
 //! `math.random` and `math.randomseed`, from a generator that snapshots keep.
 
 use crate::sandbox::context::Context;
-use crate::sandbox::random::Random;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
+use crate::stdx::random::Random;
 
 /// `math.random([m[, n]])` → a number in [0, 1), or a whole one from 1 to m, or from m to n.
 pub(super) fn random<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {

@@ -2,13 +2,15 @@
 
 /// A xoshiro256++ generator (Blackman and Vigna 2019).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Random {
-    pub(super) state: [u64; 4],
+pub struct Random {
+    /// All there is of it.
+    pub state: [u64; 4],
 }
 
 impl Random {
     /// A generator that always gives the same numbers for the same seed.
-    pub(super) fn seeded(seed: u64) -> Random {
+    #[must_use]
+    pub fn seeded(seed: u64) -> Random {
         let mut x = seed;
         let state = [(); 4].map(|()| {
             // SplitMix64, as the authors recommend.
@@ -21,7 +23,9 @@ impl Random {
         Random { state }
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    #[allow(clippy::should_implement_trait, reason = "it has no end")]
+    pub fn next(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
         let t = s[1] << 17;
@@ -35,12 +39,12 @@ impl Random {
     }
 
     /// A number of at least 0 and below 1.
-    pub(super) fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A whole number from `low` to `high`, both possible.
-    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+    pub fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = high.wrapping_sub(low).cast_unsigned();
         if span == u64::MAX {
             return self.next().cast_signed();
