@@ -11,6 +11,7 @@ pub mod tls;
 mod accept;
 mod address;
 mod connect;
+mod queued;
 mod stream;
 
 pub use accept::Listener;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -16,6 +17,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
+
+use super::queued;
 
 /// A connection that can be read and written.
 #[derive(Debug)]
@@ -147,6 +150,20 @@ impl Stream {
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// How many bytes the other side's system has not acknowledged, of all that was flushed; over a
+    /// Unix socket, how many the other side has not read.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn unacknowledged(&self) -> std::io::Result<usize> {
+        queued::unacknowledged(match &self.transport {
+            Transport::Tcp(socket) => socket.as_fd(),
+            Transport::Unix(socket) => socket.as_fd(),
+            Transport::TlsTcp(socket) => socket.get_ref().0.as_fd(),
+            Transport::TlsUnix(socket) => socket.get_ref().0.as_fd(),
+        })
     }
 
     /// The certificate the other side showed, in DER; `None` where it showed none.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -72,6 +73,29 @@ impl Connection {
         })
     }
 
+    /// How many bytes of all that was written the other side's system has not acknowledged.
+    ///
+    /// # Errors
+    /// When there is no connection any more, or the other side has closed it.
+    pub(super) async fn unacknowledged(&mut self) -> Result<usize, Failure> {
+        let address = self.connector.address();
+        let Some(stream) = &mut self.stream else {
+            return Err(Failure::Retry(anyhow!("there is no connection to {address}")));
+        };
+        let left = stream.unacknowledged();
+        let result = match (left, heard(stream).await) {
+            (Ok(left), Ok(())) => Ok(left),
+            // It had everything when it said that it has no more to say. After a reset a queue says
+            // nothing.
+            (Ok(0), Err(error)) if error.kind() == ErrorKind::ConnectionAborted => Ok(0),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        result.with_context(|| format!("the connection to {address} broke")).map_err(|error| {
+            self.stream = None;
+            Failure::Retry(error)
+        })
+    }
+
     /// Waits until the other side has closed.
     #[cfg(test)]
     pub(super) async fn closed_by_peer(&mut self) {
@@ -97,7 +121,7 @@ async fn heard(stream: &mut Stream) -> std::io::Result<()> {
             match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into()));
+                    return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

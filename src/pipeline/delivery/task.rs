@@ -182,7 +182,10 @@ impl Task {
                 Turn::Settled(Err(failure)) => Err(failure),
                 // While there is more to send, waiting for what was sent would only take time.
                 Turn::Hurry if !self.parcels.is_empty() => Ok(()),
-                Turn::Hurry => self.flush(output, pending).await,
+                Turn::Hurry => tokio::select! {
+                    flushed = self.flush(output, pending) => flushed,
+                    () = self.stopping.cancelled() => return self.finish(output, pending).await,
+                },
                 Turn::Tick => output.tick().await,
                 Turn::Reopen => output.reopen().await,
                 Turn::Stop => return self.finish(output, pending).await,

@@ -1,5 +1,7 @@
 //! Another Heka, or whoever listens, over TCP.
 
+mod plain;
+
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,8 +9,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::plain::Plain;
 use super::connection;
-use super::connection::Connection;
 use super::connection::LocalAddress;
 use crate::net::Address;
 use crate::net::Connector;
@@ -24,9 +26,9 @@ use crate::stdx::duration;
 
 /// Writes records to a TCP connection.
 ///
-/// What the system has taken counts as sent: the protocol has no acknowledgement, so what lies in
-/// the buffers of a connection that breaks is lost or, where the other side had read it, comes
-/// twice.
+/// What the other side's system has acknowledged counts as sent; what has not been when a connection
+/// ends is sent again on the next, so that records may come twice. What is lost is what the other
+/// side's system had acknowledged and a program that died had not read.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpOutput {
@@ -51,10 +53,7 @@ pub(super) struct TcpOutput {
     #[serde(default)]
     reconnect_after: usize,
     #[serde(skip)]
-    connection: Option<Connection>,
-    /// Records on this connection.
-    #[serde(skip)]
-    sent: usize,
+    plain: Option<Plain>,
 }
 
 fn heka() -> Address {
@@ -81,38 +80,31 @@ impl Described for TcpOutput {
 impl Output for TcpOutput {
     async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
         let connector = self.connector().map_err(Failure::Stop)?;
-        self.sent = 0;
-        self.connection.insert(Connection::new(connector)).open().await
+        self.plain.insert(Plain::new(connector, self.reconnect_after)).open().await
     }
 
     async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure> {
-        let connection = self.connection.as_mut().context("it is not open");
-        let connection = connection.map_err(Failure::Retry)?;
-        while load.records().len() > 0 {
-            let left = match self.reconnect_after {
-                0 => usize::MAX,
-                after => after.saturating_sub(self.sent),
-            };
-            if left == 0 {
-                connection.close().await;
-                self.sent = 0;
-                continue;
-            }
-            let (records, end) = match load.records().len() {
-                all if all <= left => (all, load.encoded.bytes.len()),
-                _ => (left, load.encoded.start(load.first() + left)),
-            };
-            let start = load.encoded.start(load.first());
-            connection.write(&load.encoded.bytes[start..end]).await?;
-            load.advance(records);
-            self.sent += records;
+        let plain = self.plain.as_mut().context("it is not open");
+        plain.map_err(Failure::Retry)?.send(load).await
+    }
+
+    async fn settled(&mut self) -> Result<u64, Failure> {
+        match &mut self.plain {
+            Some(plain) => plain.settled().await,
+            None => std::future::pending().await,
         }
-        Ok(Sent::Done)
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        match &mut self.plain {
+            Some(plain) => plain.flush().await,
+            None => Ok(()),
+        }
     }
 
     async fn close(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.close().await;
+        if let Some(plain) = &mut self.plain {
+            plain.close().await;
         }
     }
 }
@@ -163,7 +155,7 @@ mod tests {
         let mut output = output(&format!("{settings}\nlocal_address = '127.0.0.1'"));
         output.open(&testing::context("tcp")).await.unwrap();
         for text in ["one\ntwo\n", "three\n"] {
-            assert_eq!(output.send(&mut testing::lines(text)).await.unwrap(), Sent::Done);
+            assert_eq!(output.send(&mut testing::lines(text)).await.unwrap(), Sent::Held);
         }
         output.close().await;
         assert_eq!(read(&listener).await, "one\ntwo\nthree\n");
@@ -188,7 +180,7 @@ mod tests {
         output.open(&testing::context("tcp")).await.unwrap();
         let (peer, _) = listener.accept().await.unwrap();
         drop(peer);
-        output.connection.as_mut().unwrap().closed_by_peer().await;
+        output.plain.as_mut().unwrap().closed_by_peer().await;
         let mut load = testing::lines("one\n");
         let failure = output.send(&mut load).await.unwrap_err();
         assert!(matches!(failure, Failure::Retry(_)), "{failure:?}");
