@@ -114,7 +114,8 @@ fn parts(
     parts
 }
 
-fn put_variable(message: &Message<'_>, name: &str, out: &mut Vec<u8>) -> bool {
+/// Appends what `name` stands for in `message`; `false` when it has none.
+pub(super) fn put_variable(message: &Message<'_>, name: &str, out: &mut Vec<u8>) -> bool {
     let mut put_number = |number: i64| {
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         true

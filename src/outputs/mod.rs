@@ -5,6 +5,7 @@ use crate::plugin::Output;
 
 mod carbon;
 mod connection;
+mod elasticsearch;
 mod file;
 mod http;
 mod log;
@@ -17,6 +18,7 @@ mod udp;
 /// The kinds of this family, one row each.
 pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<carbon::CarbonOutput>(),
+    Kind::output::<elasticsearch::ElasticSearchOutput>(),
     Kind::output::<file::FileOutput>(),
     Kind::output::<http::HttpOutput>(),
     Kind::output::<log::LogOutput>(),

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::message::Batch;
+use crate::message::Builder;
+use crate::plugin::Carried;
 use crate::plugin::Encoded;
 use crate::plugin::Engine;
 use crate::plugin::Load;
+use crate::plugin::LoadOrigin;
 use crate::plugin::OutputContext;
 
 /// An engine with nothing in it.
@@ -46,4 +50,37 @@ pub(super) fn load(records: &[&[u8]]) -> Load {
 /// A load of the lines of `text`.
 pub(super) fn lines(text: &str) -> Load {
     load(&text.split_inclusive('\n').map(str::as_bytes).collect::<Vec<_>>())
+}
+
+/// A batch that a test has made.
+#[derive(Debug)]
+struct Made(Batch);
+
+impl Carried for Made {
+    fn batch(&self) -> &Batch {
+        &self.0
+    }
+}
+
+/// The messages of a load, made by `write`, which is told the number of each.
+pub(super) fn made(count: u16, write: impl Fn(u16, &mut Builder<'_>)) -> Vec<LoadOrigin> {
+    let mut batch = Batch::new();
+    for number in 0..count {
+        let mut builder = batch.begin();
+        write(number, &mut builder);
+        builder.finish().unwrap();
+    }
+    let carried: Arc<dyn Carried> = Arc::new(Made(batch));
+    (0..count).map(|number| (carried.clone(), number)).collect()
+}
+
+/// Messages of these types, each with the field `h` where it has one.
+pub(super) fn messages(types: &[(&str, Option<&str>)]) -> Vec<LoadOrigin> {
+    made(u16::try_from(types.len()).unwrap(), |number, builder| {
+        let (message_type, host) = types[usize::from(number)];
+        builder.message_type(message_type.as_bytes());
+        if let Some(host) = host {
+            builder.string("h", "", host.as_bytes());
+        }
+    })
 }

@@ -5,6 +5,7 @@
 //! the cursor moves over a load only when it is [`Sent::Done`], settled or flushed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,16 @@ pub trait Output: Send {
     /// # Errors
     /// When it cannot; a place that may come back is a [`Failure::Retry`].
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure>;
+
+    /// How many records it would rather get at once; `None` takes them as they come.
+    fn batching(&self) -> Option<Batching> {
+        None
+    }
+
+    /// Whether it looks at the messages behind the records; see [`Load::message`].
+    fn reads_messages(&self) -> bool {
+        false
+    }
 
     /// Sends the records of `load` from [`Load::first`] on. After a retry the same load comes
     /// again, from where [`Load::advance`] has moved it.
@@ -83,6 +94,20 @@ pub struct OutputContext {
     pub journal: Option<[u8; 16]>,
 }
 
+/// When a load is handed to an output that would rather have many records at once.
+///
+/// A load is closed by whichever comes first. While an output is behind, its loads are as large as
+/// they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// So many records need not wait for more; what is there already comes with them.
+    pub records: usize,
+    /// A load with so many bytes gets no more of them; what one entry becomes may go beyond.
+    pub bytes: usize,
+    /// How long a record waits for others at most.
+    pub interval: Duration,
+}
+
 /// What became of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -110,11 +135,14 @@ pub struct Load {
     /// The records, framed where that was asked for.
     pub encoded: Encoded,
     /// For each record the message it was made from, for outputs that look at it.
-    pub messages: Vec<(Arc<dyn Carried>, u16)>,
+    pub messages: Vec<Origin>,
     /// The number of the entry that is delivered with the last record.
     pub entry: u64,
     first: usize,
 }
+
+/// The message that a record was made from: its batch and its index there.
+pub type Origin = (Arc<dyn Carried>, u16);
 
 /// What keeps the batch of a message alive.
 pub trait Carried: Send + Sync + std::fmt::Debug {
@@ -138,6 +166,19 @@ impl Load {
         self.first = (self.first + records).min(self.encoded.len());
     }
 
+    /// Leaves the records at `indices`, in that order; all others have been sent. Those at the front
+    /// come first when the load comes again.
+    pub fn keep(&mut self, indices: &[usize]) {
+        let mut kept = Encoded::default();
+        let mut messages = Vec::new();
+        for &index in indices {
+            kept.bytes.extend_from_slice(self.encoded.record(index));
+            kept.close_record();
+            messages.extend(self.messages.get(index).cloned());
+        }
+        (self.encoded, self.messages, self.first) = (kept, messages, 0);
+    }
+
     /// The bytes of all records that have not been sent.
     pub fn rest(&self) -> &[u8] {
         &self.encoded.bytes[self.encoded.start(self.first)..]
@@ -152,5 +193,27 @@ impl Load {
     pub fn message(&self, index: usize) -> Option<crate::message::Message<'_>> {
         let (carried, at) = self.messages.get(index)?;
         Some(carried.batch().message(usize::from(*at)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_again_in_its_new_order() {
+        let mut encoded = Encoded::default();
+        for record in [b"a".as_slice(), b"bb", b"", b"dd"] {
+            encoded.bytes.extend_from_slice(record);
+            encoded.close_record();
+        }
+        let mut load = Load::new(encoded, 7);
+        load.advance(1);
+        load.keep(&[3, 1]);
+        assert_eq!(load.first(), 0);
+        assert_eq!(load.records().collect::<Vec<_>>(), [b"dd", b"bb"]);
+        assert_eq!((load.rest(), load.entry), (&b"ddbb"[..], 7));
+        load.keep(&[]);
+        assert_eq!(load.records().len(), 0);
     }
 }

@@ -9,9 +9,10 @@ mod writer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::settings::Key;
-use self::time::TimeForm;
-use self::writer::Writer;
+pub(super) use self::settings::Key;
+pub(super) use self::time::TimeForm;
+pub(super) use self::writer::Shape;
+pub(super) use self::writer::Writer;
 use crate::plugin::Described;
 use crate::plugin::Encoder;
 use crate::plugin::EncoderContext;
@@ -63,6 +64,19 @@ impl Described for JsonEncoder {
 
 impl Encoder for JsonEncoder {
     fn start(&self, _cx: &EncoderContext<'_>) -> anyhow::Result<Box<dyn Encoding>> {
-        Ok(Box::new(Writer::new(self)))
+        Ok(Box::new(Writer::new(&self.shape())))
+    }
+}
+
+impl JsonEncoder {
+    fn shape(&self) -> Shape {
+        Shape {
+            keys: self.fields.iter().map(|key| (*key, key.name().to_owned())).collect(),
+            time: self.timestamp.clone(),
+            wanted: self.dynamic_fields.clone(),
+            raw: self.raw_bytes_fields.clone(),
+            dot: self.replace_dots_with.clone(),
+            is_flat: self.flatten,
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// What can be written of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum Key {
+pub(in crate::encoders) enum Key {
     /// The UUID as text.
     Uuid,
     /// The time.
@@ -31,7 +31,7 @@ pub(super) enum Key {
 
 impl Key {
     /// All keys, in the order in which they are written unless told otherwise.
-    pub(super) const ALL: [Key; 10] = [
+    pub(in crate::encoders) const ALL: [Key; 10] = [
         Key::Uuid,
         Key::Timestamp,
         Key::Type,
@@ -45,7 +45,7 @@ impl Key {
     ];
 
     /// The key's name.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::encoders) fn name(self) -> &'static str {
         match self {
             Key::Uuid => "Uuid",
             Key::Timestamp => "Timestamp",
@@ -57,22 +57,6 @@ impl Key {
             Key::Pid => "Pid",
             Key::Hostname => "Hostname",
             Key::Fields => "Fields",
-        }
-    }
-
-    /// The name as it goes into an object behind other keys.
-    pub(super) fn opening(self) -> &'static [u8] {
-        match self {
-            Key::Uuid => b",\"Uuid\":",
-            Key::Timestamp => b",\"Timestamp\":",
-            Key::Type => b",\"Type\":",
-            Key::Logger => b",\"Logger\":",
-            Key::Severity => b",\"Severity\":",
-            Key::Payload => b",\"Payload\":",
-            Key::EnvVersion => b",\"EnvVersion\":",
-            Key::Pid => b",\"Pid\":",
-            Key::Hostname => b",\"Hostname\":",
-            Key::Fields => b",\"Fields\":",
         }
     }
 }

@@ -15,7 +15,7 @@ fn encode(settings: &str, write: impl FnOnce(&mut Builder<'_>)) -> String {
     write(&mut builder);
     builder.finish().unwrap();
     let mut out = b"before\n".to_vec();
-    assert!(Writer::new(&encoder).encode(&batch.message(0), &mut out).unwrap());
+    assert!(Writer::new(&encoder.shape()).encode(&batch.message(0), &mut out).unwrap());
     let text = String::from_utf8(out).unwrap();
     let line = text.strip_prefix("before\n").unwrap().strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{line}");

@@ -15,7 +15,7 @@ use crate::stdx::strftime::Strftime;
 
 /// The form of a timestamp.
 #[derive(Clone, Debug)]
-pub(super) enum TimeForm {
+pub(in crate::encoders) enum TimeForm {
     /// RFC 3339, in UTC.
     Rfc3339(Rfc3339),
     /// Nanoseconds since the epoch, as a number.
@@ -32,7 +32,7 @@ impl Default for TimeForm {
 
 impl TimeForm {
     /// Appends a JSON value for `nanoseconds` since the epoch.
-    pub(super) fn put(&mut self, nanoseconds: i64, out: &mut Vec<u8>) {
+    pub(in crate::encoders) fn put(&mut self, nanoseconds: i64, out: &mut Vec<u8>) {
         match self {
             TimeForm::Rfc3339(form) => {
                 out.push(b'"');

@@ -10,7 +10,6 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use serde::de::IgnoredAny;
 
-use super::JsonEncoder;
 use super::settings::Key;
 use super::time::TimeForm;
 use crate::formats::json_text;
@@ -24,9 +23,33 @@ use crate::plugin::Encoding;
 /// So many places are kept; a message with more fields is sorted by name.
 const MAX_PLACES: usize = 64;
 
+/// What the objects look like.
+#[derive(Clone, Debug)]
+pub(in crate::encoders) struct Shape {
+    /// What is written, in this order, and how each is called.
+    pub(in crate::encoders) keys: Vec<(Key, String)>,
+    /// How the time is written.
+    pub(in crate::encoders) time: TimeForm,
+    /// The dynamic fields that are written; all when empty.
+    pub(in crate::encoders) wanted: Vec<String>,
+    /// Fields whose text is JSON already.
+    pub(in crate::encoders) raw: Vec<String>,
+    /// What stands in the names of fields instead of each dot.
+    pub(in crate::encoders) dot: String,
+    /// Whether dynamic fields stand beside the header.
+    pub(in crate::encoders) is_flat: bool,
+}
+
+/// A part of the header, and how it is opened behind other keys.
+struct Column {
+    key: Key,
+    name: Vec<u8>,
+    opening: Vec<u8>,
+}
+
 /// Writes messages as JSON.
-pub(super) struct Writer {
-    keys: Vec<Key>,
+pub(in crate::encoders) struct Writer {
+    columns: Vec<Column>,
     time: TimeForm,
     wanted: Vec<Vec<u8>>,
     raw: Vec<Vec<u8>>,
@@ -49,12 +72,12 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn put(&mut self, key: Key, text: &[u8], out: &mut Vec<u8>) {
+    fn put(&mut self, opening: &[u8], text: &[u8], out: &mut Vec<u8>) {
         if self.text != text || self.written.is_empty() {
             self.text.clear();
             self.text.extend_from_slice(text);
             self.written.clear();
-            self.written.extend_from_slice(key.opening());
+            self.written.extend_from_slice(opening);
             json_text::put_string(&mut self.written, text);
         }
         out.extend_from_slice(&self.written);
@@ -73,73 +96,89 @@ struct Place {
 }
 
 impl Writer {
-    pub(super) fn new(settings: &JsonEncoder) -> Writer {
+    pub(in crate::encoders) fn new(shape: &Shape) -> Writer {
         let bytes = |names: &[String]| names.iter().map(|name| name.clone().into_bytes()).collect();
-        let dot = settings.replace_dots_with.as_str();
+        let column = |(key, name): &(Key, String)| {
+            let mut opening = vec![b','];
+            json_text::put_string(&mut opening, name.as_bytes());
+            opening.push(b':');
+            Column { key: *key, name: name.clone().into_bytes(), opening }
+        };
         Writer {
-            keys: settings.fields.clone(),
-            time: settings.timestamp.clone(),
-            wanted: bytes(&settings.dynamic_fields),
-            raw: bytes(&settings.raw_bytes_fields),
-            dot: (dot != ".").then(|| dot.as_bytes().to_vec()),
-            is_flat: settings.flatten,
+            columns: shape.keys.iter().map(column).collect(),
+            time: shape.time.clone(),
+            wanted: bytes(&shape.wanted),
+            raw: bytes(&shape.raw),
+            dot: (shape.dot != ".").then(|| shape.dot.clone().into_bytes()),
+            is_flat: shape.is_flat,
             places: Vec::new(),
             in_one: 0,
             repeated: Default::default(),
         }
     }
 
-    fn put_key(&mut self, key: Key, message: &Message<'_>, out: &mut Vec<u8>) {
+    fn put_column(&mut self, at: usize, message: &Message<'_>, out: &mut Vec<u8>) {
+        if self.columns[at].key == Key::Fields {
+            self.put_all_fields(at, message, out);
+            return;
+        }
         let [message_type, logger, env_version, hostname] = &mut self.repeated;
+        let Column { key, opening, .. } = &self.columns[at];
         match key {
             Key::Type if message.has_message_type() => {
-                message_type.put(key, message.message_type(), out);
+                message_type.put(opening, message.message_type(), out);
             }
-            Key::Logger if message.has_logger() => logger.put(key, message.logger(), out),
+            Key::Logger if message.has_logger() => logger.put(opening, message.logger(), out),
             Key::EnvVersion if message.has_env_version() => {
-                env_version.put(key, message.env_version(), out);
+                env_version.put(opening, message.env_version(), out);
             }
-            Key::Hostname if message.has_hostname() => hostname.put(key, message.hostname(), out),
+            Key::Hostname if message.has_hostname() => {
+                hostname.put(opening, message.hostname(), out);
+            }
             Key::Payload if message.has_payload() => {
-                out.extend_from_slice(key.opening());
+                out.extend_from_slice(opening);
                 json_text::put_string(out, message.payload());
             }
             Key::Uuid => {
                 if let Some(uuid) = uuid_text(message.uuid()) {
-                    out.extend_from_slice(key.opening());
+                    out.extend_from_slice(opening);
                     out.push(b'"');
                     out.extend_from_slice(&uuid);
                     out.push(b'"');
                 }
             }
             Key::Timestamp if message.has_timestamp() => {
-                out.extend_from_slice(key.opening());
+                out.extend_from_slice(opening);
                 self.time.put(message.timestamp(), out);
             }
             // A message that names no severity has one: the default counts.
             Key::Severity => {
-                out.extend_from_slice(key.opening());
+                out.extend_from_slice(opening);
                 json_text::put_integer(out, message.severity().into());
             }
             Key::Pid if message.has_pid() => {
-                out.extend_from_slice(key.opening());
+                out.extend_from_slice(opening);
                 json_text::put_integer(out, message.pid().into());
-            }
-            Key::Fields if self.is_flat => self.put_fields(message, out),
-            Key::Fields => {
-                let start = out.len();
-                out.extend_from_slice(key.opening());
-                let first = out.len();
-                self.put_fields(message, out);
-                if out.len() == first {
-                    out.truncate(start);
-                } else {
-                    out[first] = b'{';
-                    out.push(b'}');
-                }
             }
             // What the message lacks is left out.
             _ => {}
+        }
+    }
+
+    fn put_all_fields(&mut self, at: usize, message: &Message<'_>, out: &mut Vec<u8>) {
+        if self.is_flat {
+            self.put_fields(message, out);
+            return;
+        }
+        let start = out.len();
+        out.extend_from_slice(&self.columns[at].opening);
+        let first = out.len();
+        self.put_fields(message, out);
+        if out.len() == first {
+            out.truncate(start);
+        } else {
+            out[first] = b'{';
+            out.push(b'}');
         }
     }
 
@@ -232,7 +271,7 @@ impl Writer {
 
     fn put_name(&self, name: &[u8], out: &mut Vec<u8>) {
         out.push(b',');
-        let clashes = self.is_flat && self.keys.iter().any(|key| key.name().as_bytes() == name);
+        let clashes = self.is_flat && self.columns.iter().any(|column| column.name == name);
         if let Some(dot) = &self.dot
             && (clashes || name.contains(&b'.'))
         {
@@ -273,8 +312,8 @@ impl Writer {
 impl Encoding for Writer {
     fn encode(&mut self, message: &Message<'_>, out: &mut Vec<u8>) -> anyhow::Result<bool> {
         let start = out.len();
-        for index in 0..self.keys.len() {
-            self.put_key(self.keys[index], message, out);
+        for at in 0..self.columns.len() {
+            self.put_column(at, message, out);
         }
         match out.get_mut(start) {
             Some(first) => *first = b'{',

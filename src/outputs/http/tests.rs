@@ -7,6 +7,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderMap as Headers;
 use axum::response::IntoResponse;
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
 
 use super::*;
 use crate::outputs::testing;
@@ -23,7 +25,7 @@ async fn server(answer: fn(&str) -> (u16, &'static str)) -> (String, Heard) {
         async move {
             let (parts, body) = request.into_parts();
             let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-            let body = String::from_utf8(bytes.to_vec()).unwrap();
+            let body = String::from_utf8_lossy(&bytes).into_owned();
             let (status, retry_after) = answer(&body);
             let path = parts.uri.to_string();
             own.lock().unwrap().push((parts.method.to_string(), path, parts.headers, body));
@@ -52,6 +54,8 @@ fn bodies(heard: &Heard) -> Vec<String> {
 fn answer(body: &str) -> (u16, &'static str) {
     match body.trim_end() {
         "busy" => (429, "0"),
+        "who" => (401, ""),
+        _ if body.len() > 40 => (413, ""),
         "broken" => (503, ""),
         _ if body.contains("bad") => (400, ""),
         _ => (200, ""),
@@ -80,7 +84,7 @@ async fn each_record_is_a_request() {
 async fn the_status_says_whether_a_record_comes_again() {
     let (url, _) = server(answer).await;
     let mut output = open(&url).await;
-    for text in ["busy\n", "broken\n"] {
+    for text in ["busy\n", "broken\n", "who\n"] {
         let mut load = testing::lines(&format!("good\n{text}good\n"));
         let failure = output.send(&mut load).await.unwrap_err();
         assert!(matches!(failure, Failure::Retry(_)), "{failure:?}");
@@ -103,7 +107,69 @@ async fn a_batch_is_one_request_unless_it_is_refused() {
     assert!(matches!(output.send(&mut load).await, Err(Failure::Reject(_))));
     load.advance(1);
     output.send(&mut load).await.unwrap();
-    assert_eq!(bodies(&heard)[1..], ["three\nbad\nfour\n", "three\n", "bad\n", "four\n"]);
+    assert_eq!(
+        bodies(&heard)[1..],
+        ["three\nbad\nfour\n", "three\nbad\n", "three\n", "bad\nfour\n", "bad\n", "four\n"]
+    );
+}
+
+#[tokio::test]
+async fn a_batch_has_an_envelope_and_limits() {
+    let (url, heard) = server(answer).await;
+    let mut output = open(&format!(
+        "{url}\nbatch = true\nbatch_start = '{{['\nbatch_between = ','\nbatch_end = ']}}'\n\
+         max_batch_count = 2"
+    ))
+    .await;
+    output.send(&mut testing::lines("1\n2\n3\n")).await.unwrap();
+    assert_eq!(bodies(&heard), ["{[1,2]}", "{[3]}"]);
+    let mut output = open(&format!("{url}\nbatch = true\nmax_batch_bytes = 8")).await;
+    output.send(&mut testing::lines("1111\n22\n33333333333\n")).await.unwrap();
+    assert_eq!(bodies(&heard)[2..], ["1111\n22\n", "33333333333\n"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_halved_from_then_on() {
+    let (url, heard) = server(answer).await;
+    let mut output = open(&format!("{url}\nbatch = true")).await;
+    let line = "123456789\n";
+    output.send(&mut testing::lines(&line.repeat(9))).await.unwrap();
+    let sizes: Vec<_> = bodies(&heard).iter().map(|body| body.len() / line.len()).collect();
+    assert_eq!(sizes, [9, 5, 3, 3, 3]);
+}
+
+#[tokio::test]
+async fn a_compressed_body_says_so() {
+    let (url, heard) = server(|_| (200, "")).await;
+    for (name, magic) in [("gzip", "\u{1f}"), ("deflate", "x"), ("zstd", "(")] {
+        let mut output = open(&format!("{url}\ncompression = '{name}'")).await;
+        output.send(&mut testing::lines("one\n")).await.unwrap();
+        let heard = heard.lock().unwrap();
+        let (_, _, headers, body) = heard.last().unwrap();
+        assert_eq!(headers["content-encoding"], name);
+        assert!(body.starts_with(magic), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn address_and_headers_are_filled_from_the_message() {
+    let (url, heard) = server(answer).await;
+    let url = url.replace("/new?key=x", "/%{Type}/%{%Y}");
+    let mut output = open(&format!("{url}\nbatch = true\nheaders = {{ X-Host = '%{{h}}' }}")).await;
+    assert!(output.reads_messages());
+    let mut load = testing::lines("1\n2\n3\n4\n");
+    load.messages =
+        testing::messages(&[("a b", Some("x")), ("a b", Some("x")), ("c", Some("y")), ("c", None)]);
+    let Err(Failure::Reject(error)) = output.send(&mut load).await else { panic!() };
+    assert_eq!(error.to_string(), "the message has no `h`, which `%{h}` asks for");
+    assert_eq!(load.first(), 3);
+    assert_eq!(bodies(&heard), ["1\n2\n", "3\n"]);
+    let heard = heard.lock().unwrap();
+    assert_eq!(
+        (heard[0].1.as_str(), &heard[0].2["x-host"]),
+        ("/a%20b/1970", &"x".parse().unwrap())
+    );
+    assert_eq!((heard[1].1.as_str(), &heard[1].2["x-host"]), ("/c/1970", &"y".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -124,7 +190,10 @@ fn settings_that_cannot_work_are_refused() {
         ("address = 'http://a'\nmethod = 'A B'", "`A B` is no method"),
         ("address = 'http://a'\n[headers]\n'a b' = 'x'", "`a b` is no name of a header"),
         ("address = 'http://a'\n[headers]\na = \"x\\ny\"", "the value of the header `a`"),
-        ("address = 'http://a'\n[headers]\na = 1", "expected a text or a list of texts"),
+        ("address = 'http://a'\n[headers]\na = 1", "expected a text, a list of texts"),
+        ("address = 'x%{Type}'", "is no address for http"),
+        ("address = 'http://a/%{%!}'", "is no pattern of strftime"),
+        ("address = 'http://a'\ncompression = 'br'", "unknown variant `br`"),
     ] {
         let error = toml::from_str::<HttpOutput>(settings).unwrap_err();
         let error = error.to_string();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -11,18 +13,27 @@ use super::OutputPlan;
 use super::Parcel;
 use super::Shared;
 use crate::journal::Body;
+use crate::journal::Entry;
 use crate::journal::Next;
 use crate::journal::Position;
 use crate::journal::Reader;
 use crate::message::Batch;
 use crate::message::Message;
 use crate::pipeline::routing::Routing;
+use crate::plugin::Batching;
+use crate::plugin::Carried;
 use crate::plugin::Encoded;
 use crate::plugin::Encoder;
 use crate::plugin::EncoderContext;
 use crate::plugin::Encoding;
 use crate::plugin::Load;
+use crate::plugin::LoadOrigin;
 use crate::plugin::States;
+
+/// So many messages are kept at most for the records of a load, for outputs that look at them.
+const MAX_MESSAGES: usize = 4096;
+/// How an output is fed that does not say otherwise.
+const AT_ONCE: Batching = Batching { records: 1, bytes: MAX_LOAD, interval: Duration::ZERO };
 
 /// What a feeder grows from on the thread: an encoder is made there and never leaves it.
 pub(super) struct Seed {
@@ -48,8 +59,26 @@ pub(super) struct Feeder {
     /// How often it has gone back.
     round: u64,
     building: Encoded,
+    /// The messages behind the records of the load, for an output that looks at them.
+    messages: Option<Vec<LoadOrigin>>,
+    batching: Batching,
+    /// When the first record of the load was made.
+    since: Option<Instant>,
     /// About how large a load gets, so that its buffer is allocated once.
     usual: usize,
+}
+
+/// An entry that messages of a load are in.
+#[derive(Debug)]
+struct Holding(Arc<Entry>);
+
+impl Carried for Holding {
+    fn batch(&self) -> &Batch {
+        match &self.0.body {
+            Body::Batch(batch) => batch,
+            _ => unreachable!("only messages of a batch are matched"),
+        }
+    }
 }
 
 /// What stands for an encoder where a section names none: the payload as it is.
@@ -85,6 +114,10 @@ impl Feeder {
         let encoding = encoding_of(&plan)?;
         let context = &plan.context;
         let position = reader.position();
+        // The task makes one of its own, and reports when that is impossible.
+        let output = (plan.make)().ok();
+        let batching = output.as_ref().and_then(|output| output.batching()).unwrap_or(AT_ONCE);
+        let reads_messages = output.is_some_and(|output| output.reads_messages());
         Ok(Feeder {
             row: routing.row(&context.name),
             encoding,
@@ -95,6 +128,9 @@ impl Feeder {
             committed: position,
             round: 0,
             building: Encoded::default(),
+            messages: reads_messages.then(Vec::new),
+            batching,
+            since: None,
             usual: 0,
             reader,
             plan,
@@ -150,8 +186,15 @@ impl Feeder {
             self.reader.seek(delivered);
             self.read = delivered;
             self.queued = delivered;
-            self.building = Encoded::default();
+            self.start_anew();
         }
+    }
+
+    /// Has the next record begin a load; gives what there was.
+    fn start_anew(&mut self) -> (Encoded, Vec<LoadOrigin>) {
+        self.since = None;
+        let messages = self.messages.as_mut().map(std::mem::take);
+        (std::mem::take(&mut self.building), messages.unwrap_or_default())
     }
 
     /// Fills the queue as far as it goes; tells whether anything was read.
@@ -161,6 +204,9 @@ impl Feeder {
         let mut is_moving = false;
         while self.has_place() {
             let is_at_end = self.read_on(routing, &mut is_moving);
+            if is_at_end && self.patience().is_some() {
+                break;
+            }
             self.hand_over();
             if is_at_end {
                 break;
@@ -169,13 +215,28 @@ impl Feeder {
         is_moving
     }
 
+    /// How long the load may still wait for more records; `None` when it is to go.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        if !self.has_place() || self.building.len() >= self.batching.records {
+            return None;
+        }
+        let left = self.batching.interval.checked_sub(self.since?.elapsed())?;
+        let is_hurried = self.shared.is_hurried.load(Ordering::Acquire);
+        (!is_hurried && !left.is_zero()).then_some(left)
+    }
+
     fn has_place(&self) -> bool {
         self.parcels.capacity() > 0 && !self.parcels.is_closed()
     }
 
+    fn has_room(&self) -> bool {
+        let messages = self.messages.as_ref().map_or(0, Vec::len);
+        self.building.bytes.len() < self.batching.bytes && messages < MAX_MESSAGES
+    }
+
     /// Reads until a load is full; tells whether there is no more to read.
     fn read_on(&mut self, routing: &Routing, is_moving: &mut bool) -> bool {
-        while self.building.bytes.len() < MAX_LOAD {
+        while self.has_room() {
             let entry = match self.reader.next() {
                 Ok(Next::Entry(entry)) => entry,
                 Ok(Next::Empty) => {
@@ -204,16 +265,19 @@ impl Feeder {
             if let Body::Batch(batch) = &entry.body {
                 let matches = routing.matches(batch);
                 let matched = self.row.map_or(&[][..], |row| matches.of(row));
-                self.encode(batch, matched);
+                self.encode(&entry, batch, matched);
             }
             self.read = entry.position;
         }
         false
     }
 
-    fn encode(&mut self, batch: &Batch, matched: &[u16]) {
+    fn encode(&mut self, entry: &Arc<Entry>, batch: &Batch, matched: &[u16]) {
         if matched.is_empty() {
             return;
+        }
+        if self.since.is_none() && !self.batching.interval.is_zero() {
+            self.since = Some(Instant::now());
         }
         if self.building.bytes.capacity() == 0 {
             self.building = self.shared.spare().unwrap_or_default();
@@ -222,11 +286,23 @@ impl Feeder {
         let counters = &self.plan.counters;
         counters.matched.add(matched.len() as u64);
         let name = &self.plan.context.name;
-        self.encoding.encode_batch(batch, matched, &mut self.building, &mut |message, error| {
+        let mut on_failure = |message: u16, error: anyhow::Error| {
             counters.rejected.add(1);
             let error = format!("{error:#}");
             tracing::warn!(output = &**name, message, error, "cannot encode a message");
-        });
+        };
+        let Some(messages) = &mut self.messages else {
+            self.encoding.encode_batch(batch, matched, &mut self.building, &mut on_failure);
+            return;
+        };
+        let carried: Arc<dyn Carried> = Arc::new(Holding(entry.clone()));
+        for index in matched {
+            let one = std::slice::from_ref(index);
+            self.encoding.encode_batch(batch, one, &mut self.building, &mut on_failure);
+            if self.building.len() > messages.len() {
+                messages.push((carried.clone(), *index));
+            }
+        }
     }
 
     /// Puts the load into the queue, where there is one; otherwise only the position moves.
@@ -246,7 +322,9 @@ impl Feeder {
             return;
         }
         self.usual = self.usual.max(self.building.bytes.len() + self.building.bytes.len() / 8);
-        let load = Load::new(std::mem::take(&mut self.building), self.read.0);
+        let (encoded, messages) = self.start_anew();
+        let mut load = Load::new(encoded, self.read.0);
+        load.messages = messages;
         if self.parcels.try_send(Parcel { load, round: self.round }).is_ok() {
             self.queued = self.read;
         }

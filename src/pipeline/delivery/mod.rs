@@ -43,6 +43,8 @@ use crate::plugin::OutputContext;
 const QUEUE: usize = 2;
 /// A load is closed at this size, in bytes.
 const MAX_LOAD: usize = 256 * 1024;
+/// The memory of a larger load is not kept for the next, in bytes.
+const MAX_SPARE: usize = 2 * 1024 * 1024;
 /// How many commands may wait for a thread.
 const COMMANDS: usize = 1024;
 /// The longest sleep, for what nobody wakes the thread for.
@@ -81,12 +83,14 @@ struct Shared {
     spare: Mutex<Option<Encoded>>,
     is_failing: AtomicBool,
     has_ended: AtomicBool,
+    /// Whether no record is to wait for others, because the engine stops.
+    is_hurried: AtomicBool,
 }
 
 impl Shared {
     /// Keeps the memory of a load that was sent.
     fn keep(&self, mut encoded: Encoded) {
-        if encoded.bytes.capacity() > 2 * MAX_LOAD {
+        if encoded.bytes.capacity() > MAX_SPARE {
             return;
         }
         encoded.clear();
@@ -224,10 +228,14 @@ impl Deliveries {
         self.tell(Command::Route(routing.clone()))
     }
 
-    /// Has every output that has nothing more to send make certain what it holds.
+    /// Has every output that has nothing more to send make certain what it holds. No record waits
+    /// for others from now on.
     pub(super) fn hurry(&self) {
         for running in &self.running {
             running.hurrying.notify_one();
+            if !running.shared.is_hurried.swap(true, Ordering::AcqRel) {
+                self.thread.thread().unpark();
+            }
         }
     }
 
@@ -350,7 +358,8 @@ fn run(commands: &Receiver<Command>, mut routing: Arc<Routing>) {
             is_moving |= feeder.feed(&routing);
         }
         if !is_moving {
-            std::thread::park_timeout(LONGEST_SLEEP);
+            let patience = feeders.iter().filter_map(Feeder::patience).min();
+            std::thread::park_timeout(patience.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
         }
     }
 }

@@ -252,12 +252,16 @@ impl Task {
                     }
                 }
                 Err(Failure::Reject(error)) => {
+                    self.counters.sent.add(unsent.saturating_sub(load.records().len() as u64));
                     let (output, error) = (&*self.context.name, format!("{error:#}"));
                     tracing::warn!(output, error, "a record was refused and is passed over");
                     self.counters.rejected.add(1);
                     load.advance(1);
                 }
-                Err(failure) => return Some(left(failure)),
+                Err(failure) => {
+                    self.counters.sent.add(unsent.saturating_sub(load.records().len() as u64));
+                    return Some(left(failure));
+                }
             }
         }
         None
