@@ -8,6 +8,7 @@ pub mod json_message;
 pub mod json_text;
 pub mod linux;
 pub mod logfmt;
+pub mod prometheus;
 pub mod severity;
 pub mod statsd;
 pub mod syslog;
