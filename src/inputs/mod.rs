@@ -1,13 +1,22 @@
 //! Where messages come from.
 
 mod any_net;
+mod apache_status;
 mod connections;
+mod daemon;
 mod datagrams;
 mod file_polling;
+mod haproxy;
 mod host_metrics;
 mod http_listen;
+mod http_poll;
 pub mod logstreamer;
+mod memcached;
+mod nagios_plugin;
+mod nginx_status;
 mod process;
+mod prometheus;
+mod redis;
 mod sandbox;
 mod stat_accum;
 mod statsd;
@@ -18,11 +27,19 @@ mod tcp;
 mod testing;
 mod udp;
 
+use self::apache_status::ApacheStatusInput;
 use self::file_polling::FilePollingInput;
+use self::haproxy::HaproxyInput;
 use self::host_metrics::HostMetricsInput;
 use self::http_listen::HttpListenInput;
+use self::http_poll::HttpInput;
 use self::logstreamer::LogstreamerInput;
+use self::memcached::MemcachedInput;
+use self::nagios_plugin::NagiosPluginInput;
+use self::nginx_status::NginxStatusInput;
 use self::process::ProcessInput;
+use self::prometheus::PrometheusInput;
+use self::redis::RedisInput;
 use self::sandbox::SandboxInput;
 use self::stat_accum::StatAccumInput;
 use self::statsd::StatsdInput;
@@ -35,11 +52,19 @@ use crate::plugin::Kind;
 
 /// The kinds of this family, one row each.
 pub const INPUTS: &[Kind<dyn Input>] = &[
+    Kind::input::<ApacheStatusInput>(),
     Kind::input::<FilePollingInput>(),
+    Kind::input::<HaproxyInput>(),
     Kind::input::<HostMetricsInput>(),
+    Kind::input::<HttpInput>(),
     Kind::input::<HttpListenInput>(),
     Kind::input::<LogstreamerInput>(),
+    Kind::input::<MemcachedInput>(),
+    Kind::input::<NagiosPluginInput>(),
+    Kind::input::<NginxStatusInput>(),
     Kind::input::<ProcessInput>(),
+    Kind::input::<PrometheusInput>(),
+    Kind::input::<RedisInput>(),
     Kind::input::<SandboxInput>(),
     Kind::input::<StatAccumInput>(),
     Kind::input::<StatsdInput>(),

@@ -1,5 +1,6 @@
 //! Sources against the programs that they are for.
 
+mod daemons;
 mod statsd;
 mod syslog;
 
@@ -7,5 +8,5 @@ use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    [statsd::trials(), syslog::trials()].into_iter().flatten().collect()
+    [daemons::trials(), statsd::trials(), syslog::trials()].into_iter().flatten().collect()
 }
