@@ -5,14 +5,10 @@
 //!
 //! | part | what it does |
 //! | --- | --- |
-//! | `parts` | plugins from what the command line says |
-//! | `feed` | from files to batches of messages |
 //! | `analysis` | runs the filter, in the time of the messages |
 //! | `printer` | shows what it injects and what goes wrong |
 
 mod analysis;
-mod feed;
-mod parts;
 mod printer;
 
 use std::path::PathBuf;
@@ -22,11 +18,15 @@ use std::time::Duration;
 use anyhow::Context;
 
 use self::analysis::Analysis;
-use self::parts::Parts;
 use super::assignment::Assignment;
+use super::standalone;
+use super::standalone::Now;
+use super::standalone::Parts;
+use super::standalone::Reading;
+use super::standalone::ScriptLimits;
 use crate::matcher::Matcher;
-use crate::stdx::duration;
-use crate::stdx::size;
+use crate::plugin::Filter;
+use crate::plugin::FilterContext;
 
 /// What the command line may look like.
 const EXAMPLES: &str = "\
@@ -58,18 +58,8 @@ pub struct Command {
     script: PathBuf,
     /// Logs, plain or gzipped, or streams of framed messages; `-` and none at all are stdin
     files: Vec<PathBuf>,
-    /// What makes messages of records: a kind (`heka plugins decoders`) or a Lua script
-    #[arg(long, value_name = "NAME")]
-    decoder: Option<String>,
-    /// An option of the decoder, as its section would have it; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", requires = "decoder", value_parser = Assignment::parse)]
-    set: Vec<Assignment>,
-    /// What cuts records (`heka plugins splitters`); lines or frames by what the file begins with
-    #[arg(long, value_name = "NAME")]
-    splitter: Option<String>,
-    /// An option of the splitter; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", requires = "splitter", value_parser = Assignment::parse)]
-    splitter_set: Vec<Assignment>,
+    #[command(flatten)]
+    reading: Reading,
     /// What the script reads with `read_config`; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = Assignment::parse)]
     config: Vec<Assignment>,
@@ -77,28 +67,13 @@ pub struct Command {
     #[arg(long = "match", value_name = "EXPR", default_value = "TRUE", value_parser = Matcher::parse)]
     matcher: Matcher,
     /// Time between two timers, in the time of the messages; 0 is one at the end only
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = standalone::seconds)]
     ticker: Duration,
-    /// Bytes the script may hold, such as `8MiB`; 0 is no limit
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    memory_limit: Option<u64>,
-    /// CPU time one call may take, such as `100ms`; 0 is no limit
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
-    cpu_limit: Option<Duration>,
-    /// Where scripts and modules are looked for before those in the program
-    #[arg(long, value_name = "FOLDER", default_value = "/usr/share/heka")]
-    share_dir: PathBuf,
+    #[command(flatten)]
+    limits: ScriptLimits,
     /// Runs again whenever the script changes
     #[arg(long, requires = "files")]
     watch: bool,
-}
-
-fn seconds(text: &str) -> Result<Duration, duration::Error> {
-    duration::parse(text, Duration::from_secs(1))
-}
-
-fn milliseconds(text: &str) -> Result<Duration, duration::Error> {
-    duration::parse(text, Duration::from_millis(1))
 }
 
 /// How a run ended.
@@ -125,7 +100,7 @@ impl Command {
             Ok(Ending::Done) => Ok(ExitCode::SUCCESS),
             Ok(Ending::Terminated) => Ok(ExitCode::FAILURE),
             Ok(Ending::Mistaken) => Ok(ExitCode::from(2)),
-            Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            Err(error) if super::is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
             Err(error) => Err(error),
         }
     }
@@ -133,14 +108,17 @@ impl Command {
     fn run_again_and_again(&self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         loop {
-            let parts = Parts::new(self);
-            let found = parts.as_ref().map(Parts::files).unwrap_or_default();
-            let files = found.into_iter().chain([self.script.clone()]);
+            let files = self.prepare().map(|(filter, parts)| {
+                let mut files = filter.files(&parts.engine);
+                files.extend(parts.files());
+                files
+            });
+            let files = files.unwrap_or_default().into_iter().chain([self.script.clone()]);
             let files = files.filter_map(|file| std::path::absolute(file).ok()).collect();
             // Watching begins before the run, so that no change goes unnoticed.
             let mut watch = super::watch::Watch::start(files);
             match self.run_once() {
-                Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
+                Err(error) if super::is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
                 Err(error) => eprintln!("heka: {error:#}"),
                 Ok(_) => {}
             }
@@ -149,8 +127,20 @@ impl Command {
         }
     }
 
+    fn prepare(&self) -> anyhow::Result<(Box<dyn Filter>, Parts)> {
+        let parts = Parts::new(&self.reading)?;
+        let section = toml::Table::new();
+        let filter = standalone::script_filter(&self.script, section, &self.limits, &self.config)?;
+        Ok((filter, parts))
+    }
+
     fn run_once(&self) -> anyhow::Result<Ending> {
-        let prepared = Parts::new(self).and_then(|parts| Ok((parts.start_filter()?, parts)));
+        let prepared = self.prepare().and_then(|(filter, parts)| {
+            let name = standalone::name_of(&self.script);
+            let ticker_interval = self.ticker;
+            let cx = FilterContext { name: &name, engine: &parts.engine, ticker_interval };
+            Ok((filter.start(&cx)?, parts))
+        });
         let (filtering, parts) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -166,18 +156,11 @@ impl Command {
         let stdin = [PathBuf::from("-")];
         let files = if self.files.is_empty() { &stdin[..] } else { &self.files };
         for file in files {
-            let fed = feed::feed(file, &parts, &mut analysis);
+            let fed = standalone::feed(file, &parts, Now::Read, &mut analysis);
             if fed.with_context(|| format!("cannot read {}", file.display()))?.is_break() {
                 break;
             }
         }
         analysis.end()
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        kind == Some(std::io::ErrorKind::BrokenPipe)
-    })
 }

@@ -13,7 +13,6 @@ use std::time::UNIX_EPOCH;
 
 use flate2::read::MultiGzDecoder;
 
-use super::analysis::Analysis;
 use super::parts::MAX_MESSAGE_SIZE;
 use super::parts::Parts;
 use crate::message::Batch;
@@ -38,17 +37,88 @@ const BEGINNING: usize = 512;
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads a file to its end, and gives its messages to `analysis`; breaks when that does.
+/// What messages are given to.
+pub(in crate::cli) trait Taker {
+    /// Takes a batch; breaks when it wants no more.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn batch(&mut self, batch: &Batch) -> anyhow::Result<ControlFlow<()>>;
+
+    /// Is told of a record that is no message.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn undecodable(&mut self, place: &str, reason: &str) -> anyhow::Result<()>;
+
+    /// Is told of bytes that are no record.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn damaged(&mut self, place: &str, reason: &str) -> anyhow::Result<()> {
+        self.undecodable(place, reason)
+    }
+
+    /// Shows everything so far, before something is waited for.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn flush(&mut self) -> anyhow::Result<()>;
+}
+
+/// What time it is to records that do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Now {
+    /// The time at which they are read.
+    Read,
+    /// The time at which the file was written last, so that reading it again gives the same; the
+    /// names of messages are the same again too.
+    Written,
+}
+
+/// Reads a file to its end, and gives its messages to `taker`; breaks when that does.
 ///
 /// # Errors
 /// When the file cannot be read, a plugin does not start or the output cannot be written.
-pub(super) fn feed(
+pub(in crate::cli) fn feed(
     file: &Path,
     parts: &Parts,
-    analysis: &mut Analysis,
+    now: Now,
+    taker: &mut dyn Taker,
 ) -> anyhow::Result<ControlFlow<()>> {
-    let (from, is_framed) = open(file)?;
+    let from: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(file)?)
+    };
     let name = if file == Path::new("-") { "stdin".into() } else { file.to_string_lossy() };
+    let written = match now {
+        Now::Read => None,
+        Now::Written => written(file),
+    };
+    feed_from(from, &name, written, parts, taker)
+}
+
+/// As [`feed`], with what a file could hold.
+///
+/// # Errors
+/// As [`feed`].
+pub(in crate::cli) fn feed_text(
+    text: Vec<u8>,
+    parts: &Parts,
+    taker: &mut dyn Taker,
+) -> anyhow::Result<ControlFlow<()>> {
+    feed_from(Box::new(Cursor::new(text)), "text", Some(0), parts, taker)
+}
+
+fn feed_from(
+    from: Box<dyn Read>,
+    name: &str,
+    written: Option<i64>,
+    parts: &Parts,
+    taker: &mut dyn Taker,
+) -> anyhow::Result<ControlFlow<()>> {
+    let (from, is_framed) = open(from)?;
     let mut origin = Origin::default();
     let message_type = if name == "stdin" { "stdin" } else { "logfile" };
     origin.message_type = message_type.as_bytes().to_vec();
@@ -56,27 +126,24 @@ pub(super) fn feed(
     origin.hostname = parts.engine.hostname.as_bytes().to_vec();
     origin.pid = Some(parts.engine.pid);
     let mut feed = Feed {
-        name: name.into_owned(),
+        name: name.to_owned(),
+        is_framed,
         splitting: parts.start_splitter(is_framed)?,
         decoding: parts.start_decoder(is_framed)?,
         origin,
-        uuids: Uuids::default(),
+        uuids: if written.is_some() { Uuids::seeded(0) } else { Uuids::default() },
+        written,
         now: 0,
         offset: 0,
         is_skipping: false,
         batch: Batch::new(),
-        analysis,
+        taker,
     };
     feed.read(from)
 }
 
-/// Opens a file or stdin, and tells whether it is a stream of framed messages.
-fn open(file: &Path) -> anyhow::Result<(Box<dyn Read>, bool)> {
-    let from: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(File::open(file)?)
-    };
+/// Unpacks what is packed, and tells whether it is a stream of framed messages.
+fn open(from: Box<dyn Read>) -> anyhow::Result<(Box<dyn Read>, bool)> {
     let (start, from) = look(from)?;
     if !start.starts_with(&GZIP) {
         return Ok((from, is_frame(&start)));
@@ -117,10 +184,14 @@ fn is_frame(start: &[u8]) -> bool {
 /// One file on its way.
 struct Feed<'a> {
     name: String,
+    /// It is a stream of messages: what cannot be read of it is damage.
+    is_framed: bool,
     splitting: Box<dyn Splitting>,
     decoding: Option<Box<dyn Decoding>>,
     origin: Origin,
     uuids: Uuids,
+    /// When the file was written, where that is the time of its records.
+    written: Option<i64>,
     /// When the bytes at hand were read, in nanoseconds since the epoch.
     now: i64,
     /// Where in the file the buffer begins.
@@ -128,14 +199,14 @@ struct Feed<'a> {
     /// A record that is too long is being passed over.
     is_skipping: bool,
     batch: Batch,
-    analysis: &'a mut Analysis,
+    taker: &'a mut dyn Taker,
 }
 
 impl Feed<'_> {
     fn read(&mut self, mut from: impl Read) -> anyhow::Result<ControlFlow<()>> {
         let mut buffer = Vec::new();
         loop {
-            self.analysis.flush()?;
+            self.taker.flush()?;
             let had = buffer.len();
             buffer.resize(had + CHUNK, 0);
             let read = match from.read(&mut buffer[had..]) {
@@ -147,7 +218,7 @@ impl Feed<'_> {
                 Err(error) => return Err(error.into()),
             };
             buffer.truncate(had + read);
-            self.now = wall();
+            self.now = self.written.unwrap_or_else(wall);
             let is_end = read == 0;
             let used = match self.cut_all(&buffer, is_end)? {
                 ControlFlow::Continue(used) => used,
@@ -221,27 +292,46 @@ impl Feed<'_> {
         if let Err(error) = decoded {
             self.batch.truncate(before);
             if !error.is::<Quiet>() {
-                self.complain(at, &format!("cannot decode a record: {error:#}"))?;
+                let (place, reason) =
+                    (self.place(at), format!("cannot decode a record: {error:#}"));
+                if self.is_framed {
+                    self.taker.damaged(&place, &reason)?;
+                } else {
+                    self.taker.undecodable(&place, &reason)?;
+                }
             }
         }
         Ok(())
     }
 
     fn complain(&mut self, at: usize, reason: &str) -> anyhow::Result<()> {
-        let place = format!("{}, byte {}", self.name, self.offset + at as u64);
-        self.analysis.undecodable(&place, reason)
+        let place = self.place(at);
+        self.taker.damaged(&place, reason)
     }
 
-    /// Gives the batch to the filter.
+    fn place(&self, at: usize) -> String {
+        format!("{}, byte {}", self.name, self.offset + at as u64)
+    }
+
+    /// Gives the batch away.
     fn hand_over(&mut self) -> anyhow::Result<ControlFlow<()>> {
-        let flow = self.analysis.batch(&self.batch)?;
+        let flow = self.taker.batch(&self.batch)?;
         self.batch.truncate(0);
         Ok(flow)
     }
 }
 
+/// When a file was written last; `None` for stdin.
+fn written(file: &Path) -> Option<i64> {
+    Some(nanoseconds(file.metadata().ok()?.modified().ok()?))
+}
+
 /// The time of the wall clock, in nanoseconds since the epoch.
 fn wall() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    nanoseconds(SystemTime::now())
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
