@@ -32,6 +32,7 @@ mod error;
 #[cfg(test)]
 mod faults;
 mod files;
+mod kept_states;
 mod layout;
 mod memory;
 mod open;
@@ -66,6 +67,8 @@ pub use entry::Entry;
 pub use entry::Note;
 pub use entry::Position;
 pub use error::Error;
+pub use kept_states::KeptState;
+pub use kept_states::kept_states;
 pub use read_only::ReadOnly;
 pub use read_only::open_read_only;
 pub use reader::Keeps;

@@ -54,20 +54,20 @@ pub struct Snapshot {
 
 /// Where a state lies.
 #[derive(Clone, Debug)]
-struct Kept {
-    reader: String,
-    position: Position,
-    at: u64,
-    bytes: u64,
-    crc: u32,
+pub(super) struct Kept {
+    pub(super) reader: String,
+    pub(super) position: Position,
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    pub(super) crc: u32,
 }
 
 /// A file of states.
 #[derive(Clone, Debug)]
-struct Stored {
-    time: i64,
+pub(super) struct Stored {
+    pub(super) time: i64,
     bytes: u64,
-    states: Vec<Kept>,
+    pub(super) states: Vec<Kept>,
 }
 
 /// All snapshots of a journal.
@@ -298,7 +298,7 @@ fn encode_head(id: &[u8; 16], time: i64, table: &[u8]) -> Result<Vec<u8>, Error>
     Ok(out)
 }
 
-fn read_head(path: &Path) -> io::Result<Option<([u8; 16], Stored)>> {
+pub(super) fn read_head(path: &Path) -> io::Result<Option<([u8; 16], Stored)>> {
     let file = File::open(path)?;
     let total = file.metadata()?.len();
     let mut fixed = [0; FIXED];

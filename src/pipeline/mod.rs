@@ -39,6 +39,7 @@ use tokio::sync::Notify;
 use self::analysis::AnalysisThreads;
 use self::analysis::FilterPlan;
 use self::analysis::Keeper;
+pub(crate) use self::analysis::read_state;
 use self::counters::FilterCounters;
 use self::counters::JournalGauges;
 use self::counters::OutputCounters;

@@ -26,6 +26,7 @@ use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 
 pub(super) use self::keeper::Keeper;
+pub(crate) use self::state::read as read_state;
 use self::thread::Thread;
 use super::counters::FilterCounters;
 use super::routing::Routing;

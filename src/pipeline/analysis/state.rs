@@ -19,7 +19,7 @@ pub(super) fn write(next_due: u64, own: &[u8]) -> Vec<u8> {
 }
 
 /// Takes the state of a filter apart; `None` when it was not written by [`write`].
-pub(super) fn read(state: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn read(state: &[u8]) -> Option<(u64, &[u8])> {
     let (&version, rest) = state.split_first()?;
     if version != VERSION {
         return None;
