@@ -87,6 +87,8 @@ pub(super) struct Setting {
     /// The zone that a decoder's timestamps are in.
     pub(super) zone: Option<Tz>,
     pub(super) access: Access,
+    /// Whether the lines that run are counted.
+    pub(super) is_covered: bool,
     /// Set when the script is to end.
     pub(super) stopping: Arc<AtomicBool>,
 }
@@ -143,6 +145,7 @@ impl Context {
                 own_matcher: Refusal(spec.own_matcher.clone()),
                 zone: None,
                 access: spec.access,
+                is_covered: spec.is_covered,
                 stopping: spec.stopping.clone(),
             },
             call: Call::default(),

@@ -54,6 +54,7 @@ pub use lint::Names;
 pub use lint::Remark;
 pub use lint::lint;
 pub use lint::mistakes;
+pub use raw::CoveredLine;
 pub use settings::Allowed;
 pub use settings::ScriptType;
 pub use settings::Settings;
@@ -128,6 +129,19 @@ impl Sandbox {
         if self.watched.is_some() {
             self.begin_calls();
         }
+    }
+
+    /// The lines of the script and its modules that have code, each once, in order; none where
+    /// [`Spec::is_covered`] was not asked for.
+    pub fn coverage(&mut self) -> Vec<CoveredLine> {
+        let mut lines = self.state.coverage();
+        lines.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        lines.dedup_by(|next, kept| {
+            let is_same = next.line == kept.line && next.file == kept.file;
+            kept.has_run |= is_same && next.has_run;
+            is_same
+        });
+        lines
     }
 
     /// Collects all garbage, which takes time that grows with the state.

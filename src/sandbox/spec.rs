@@ -159,6 +159,9 @@ pub struct Spec {
     pub own_matcher: Option<OwnMatcher>,
     /// What the script of an input or output may reach of the world outside.
     pub access: Access,
+    /// Whether the lines that run are counted, for [`Sandbox::coverage`](super::Sandbox::coverage);
+    /// calls take longer then.
+    pub is_covered: bool,
     /// Set when the script of an input or output is to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -189,6 +192,7 @@ impl Spec {
             now: EntryTime::default(),
             own_matcher: None,
             access: Access::default(),
+            is_covered: false,
             stopping: Arc::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::sandbox::context::Context;
 use crate::sandbox::load;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::compile;
+use crate::sandbox::raw::compile_covered;
 
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 4 << 20;
@@ -41,7 +42,9 @@ pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Comp
     }
     let (path, text) = &kept[&file];
     let chunk: CString = load::chunk_name(path);
-    cx.module = (chunk, compile(load::script_text(text)));
+    let text = load::script_text(text);
+    let code = if cx.setting.is_covered { compile_covered(text) } else { compile(text) };
+    cx.module = (chunk, code);
     Ok(())
 }
 

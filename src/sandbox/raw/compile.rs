@@ -8,6 +8,19 @@ use mlua::ffi;
 pub(in crate::sandbox) fn compile(text: &[u8]) -> Vec<u8> {
     let mut options = ffi::lua_CompileOptions::default();
     options.optimizationLevel = 2;
+    compile_with(text, options)
+}
+
+/// Compiles to code that counts how often each line runs.
+pub(in crate::sandbox) fn compile_covered(text: &[u8]) -> Vec<u8> {
+    let mut options = ffi::lua_CompileOptions::default();
+    // A function put in place of its call would count at another line.
+    options.optimizationLevel = 1;
+    options.coverageLevel = 1;
+    compile_with(text, options)
+}
+
+fn compile_with(text: &[u8], mut options: ffi::lua_CompileOptions) -> Vec<u8> {
     options.debugLevel = 2;
     // SAFETY: the compiler takes any text, and puts its complaint into what it returns.
     unsafe { ffi::luau_compile(text, options) }

@@ -16,6 +16,7 @@ mod alloc;
 mod args;
 mod capture;
 mod compile;
+mod coverage;
 mod find;
 mod function;
 mod interrupt;
@@ -42,6 +43,8 @@ pub(super) use args::Args;
 pub(super) use args::Kind;
 pub(super) use args::Value;
 pub(super) use compile::compile;
+pub(super) use compile::compile_covered;
+pub use coverage::CoveredLine;
 pub(super) use function::Answer;
 pub(super) use function::Complaint;
 #[cfg(test)]

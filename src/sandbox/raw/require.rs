@@ -10,6 +10,7 @@ use std::panic::catch_unwind;
 use mlua::ffi;
 use mlua::ffi::lua_State;
 
+use super::coverage;
 use super::function;
 use super::library;
 use crate::sandbox::api;
@@ -99,6 +100,9 @@ unsafe extern "C-unwind" fn require(lua: *mut lua_State) -> c_int {
         let (chunk, code) = &(*context).module;
         if ffi::luau_load(lua, chunk.as_ptr(), code.as_ptr().cast(), code.len(), 0) != 0 {
             ffi::lua_error(lua);
+        }
+        if (*context).setting.is_covered {
+            coverage::keep(lua, chunk.as_c_str());
         }
         // A mark for as long as the module is being loaded.
         ffi::lua_pushvalue(lua, 1);

@@ -21,6 +21,7 @@ use super::alloc;
 use super::alloc::Memory;
 use super::args;
 use super::compile::compile;
+use super::compile::compile_covered;
 use super::compile::set_flags;
 use super::interrupt::Gate;
 use super::interrupt::Interrupt;
@@ -150,6 +151,9 @@ impl State {
 
     /// Compiles `text` and runs it.
     pub(in crate::sandbox) fn run(&mut self, chunk: &CStr, text: &[u8]) -> Result<(), Raised> {
+        if self.cx().setting.is_covered {
+            return self.run_covered(chunk, &compile_covered(text));
+        }
         let code = compile(text);
         self.begin();
         // SAFETY: loading raises nothing, and what it leaves is called protected.
@@ -348,12 +352,12 @@ impl State {
         self.outcome(base, status, None)
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.watch.turn();
     }
 
     /// Ends a call; tells which limit it hit.
-    fn finish(&mut self) -> Option<Which> {
+    pub(super) fn finish(&mut self) -> Option<Which> {
         self.watch.turn();
         self.limit_hit()
     }
