@@ -14,7 +14,10 @@ mod link;
 pub mod logstreamer;
 mod pid_file;
 pub mod plugins;
+pub mod replay;
 pub mod run;
+mod standalone;
+pub mod test;
 mod watch;
 
 use std::io::Write;
@@ -36,6 +39,8 @@ enum Subcommand {
     Run(run::Command),
     Check(check::Command),
     Filter(filter::Command),
+    Test(test::Command),
+    Replay(replay::Command),
     Cat(cat::Command),
     Inject(inject::Command),
     Flood(flood::Command),
@@ -49,6 +54,8 @@ pub fn main() -> ExitCode {
         Subcommand::Run(command) => command.run(),
         Subcommand::Check(command) => command.run(),
         Subcommand::Filter(command) => command.run(),
+        Subcommand::Test(command) => command.run(),
+        Subcommand::Replay(command) => command.run(),
         Subcommand::Cat(command) => command.run(),
         Subcommand::Inject(command) => command.run(),
         Subcommand::Flood(command) => command.run(),
@@ -68,4 +75,12 @@ fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// Tells whether whoever reads the results has gone away.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    })
 }

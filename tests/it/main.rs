@@ -11,9 +11,11 @@ mod configurations;
 mod engine;
 mod filter;
 mod harness;
+mod heka_test;
 mod lpeg;
 mod quickstart;
 mod readme;
+mod replay;
 mod reports;
 mod scripts;
 mod sources;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         configurations::trials(),
         engine::trials(),
         filter::trials(),
+        heka_test::trials(),
+        replay::trials(),
         lpeg::trials(),
         check::trials(),
         reports::trials(),

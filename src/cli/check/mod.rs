@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+pub(super) use self::script::said_family;
 use super::assignment::Assignment;
 use super::configuration;
 use super::configuration::Origin;

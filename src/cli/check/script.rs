@@ -100,7 +100,7 @@ pub(super) fn remarks(name: &str, text: &str, role: Role) -> Vec<Problem> {
 }
 
 /// The family that a script says it is of.
-fn said_family(path: &Path, text: &str) -> Option<&'static str> {
+pub(in crate::cli) fn said_family(path: &Path, text: &str) -> Option<&'static str> {
     let written = text.lines().find_map(|line| line.strip_prefix("-- family:"));
     let is_folder = |family: &str| {
         path.iter().any(|part| {
