@@ -128,7 +128,7 @@ impl Command {
                             }
                             Err(error) => {
                                 failed += 1;
-                                let error = indented(&error);
+                                let error = indented(&error, spec);
                                 text += &format!("  FAIL  {test}\n        {error}\n");
                             }
                         }
@@ -136,7 +136,7 @@ impl Command {
                 }
                 Err(error) => {
                     failed += 1;
-                    text += &format!("  FAIL  {}\n", indented(&error));
+                    text += &format!("  FAIL  {}\n", indented(&error, spec));
                 }
             }
             if !text.is_empty() {
@@ -201,7 +201,7 @@ fn built_in(name: &str) -> Option<String> {
 /// # Errors
 /// When the spec is wrong: what is.
 pub fn names(spec: &Path, share_dir: &Path) -> Result<Vec<String>, String> {
-    spec::run(spec, None, &Setup::of(spec, share_dir, None)).map_err(|error| error.to_string())
+    spec::run(spec, None, &Setup::of(spec, share_dir, None)).map_err(|error| told(&error, spec))
 }
 
 /// Runs one test of a spec.
@@ -210,7 +210,7 @@ pub fn names(spec: &Path, share_dir: &Path) -> Result<Vec<String>, String> {
 /// When it fails: found and expected.
 pub fn check(spec: &Path, test: &str, share_dir: &Path) -> Result<(), String> {
     let setup = Setup::of(spec, share_dir, None);
-    spec::run(spec, Some(test), &setup).map(drop).map_err(|error| error.to_string())
+    spec::run(spec, Some(test), &setup).map(drop).map_err(|error| told(&error, spec))
 }
 
 /// The specs in a folder and below it.
@@ -225,6 +225,24 @@ fn raised(error: impl fmt::Display) -> mlua::Error {
     mlua::Error::runtime(error)
 }
 
-fn indented(error: &mlua::Error) -> String {
-    error.to_string().trim_end().replace('\n', "\n        ")
+/// What went wrong, and where in the spec.
+fn told(error: &mlua::Error, spec: &Path) -> String {
+    let file = spec.display().to_string();
+    let mut place = None;
+    let mut cause = error;
+    while let mlua::Error::CallbackError { traceback, cause: inner } = cause {
+        let mut lines = traceback.lines().map(str::trim);
+        let line = lines.find_map(|line| line.strip_prefix(&file)?.split([':', ' ']).nth(1));
+        place = place.or(line.map(|line| format!("\nat {file}:{line}")));
+        cause = inner;
+    }
+    let text = match cause {
+        mlua::Error::RuntimeError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.trim_end().to_owned() + &place.unwrap_or_default()
+}
+
+fn indented(error: &mlua::Error, spec: &Path) -> String {
+    told(error, spec).replace('\n', "\n        ")
 }

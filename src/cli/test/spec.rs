@@ -12,7 +12,7 @@
 //! | `script:encode(message)` | the text that it makes of one; nil when it makes none |
 //! | `script:process(message)` | the messages that it injects |
 //! | `script:timer(ns)` | the messages that `timer_event` injects |
-//! | `script:play(messages, seconds)` | all that it injects over messages in the time of their timestamps, with a timer every so many seconds |
+//! | `script:play(messages, seconds)` | all that it injects over messages in the time of their timestamps, with a timer every so many seconds and one at the end |
 //! | `decoded(decoder, options, text)` | the messages of a log or a stream of framed messages; `decoder` is a kind, a script or nil |
 //! | `read(file)` | what is in a file beside the spec: a log, or a capture by `heka cat --format heka` |
 //! | `evaluate(body)` | what the body of a function returns in a sandbox, as the text of a JSON array |

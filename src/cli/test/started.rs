@@ -110,7 +110,7 @@ impl Started {
         done.map_err(|trouble| raised(told(trouble)))
     }
 
-    /// Plays messages in the time of their timestamps, with a timer every so often.
+    /// Plays messages in the time of their timestamps, with a timer every so often and one at the end.
     fn play(&mut self, messages: &Table, interval: Duration) -> mlua::Result<Batch> {
         let mut out = Batch::new();
         let mut clock = Clock::new(interval);
@@ -123,6 +123,11 @@ impl Started {
                 }
             }
             self.process_draft(&draft, &mut out)?;
+        }
+        if !interval.is_zero() {
+            let more = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX);
+            let _ = clock.advance(clock.now().saturating_add(more));
+            self.timer(clock.now(), &mut out)?;
         }
         Ok(out)
     }
