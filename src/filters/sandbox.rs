@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use smallvec::SmallVec;
 
 use crate::message::Batch;
 use crate::plugin::Described;
@@ -14,6 +15,7 @@ use crate::plugin::FilterCall;
 use crate::plugin::FilterContext;
 use crate::plugin::FilterFailure;
 use crate::plugin::Filtering;
+use crate::plugin::Portion;
 use crate::plugin::Stop;
 use crate::plugin::Usage;
 use crate::sandbox;
@@ -83,10 +85,21 @@ impl Filtering for Script {
         call: &mut FilterCall<'_>,
     ) -> Result<(), Stop> {
         let now = EntryTime { position: call.entry, ns: call.time };
-        let on_failure = &mut *call.on_failure;
-        let mut tell = |failure| on_failure(told(failure));
-        let processed = self.sandbox.process(batch, matched, now, call.out, &mut tell);
-        processed.stop.map_or(Ok(()), |stop| Err(stopped(stop)))
+        self.run(&[sandbox::Portion { now, batch, matched }], call).1
+    }
+
+    fn process_portions(
+        &mut self,
+        portions: &[Portion<'_>],
+        call: &mut FilterCall<'_>,
+    ) -> (usize, Result<(), Stop>) {
+        let told = portions.iter().map(|portion| sandbox::Portion {
+            now: EntryTime { position: portion.entry, ns: portion.time },
+            batch: portion.batch,
+            matched: portion.matched,
+        });
+        let portions: SmallVec<[sandbox::Portion<'_>; 16]> = told.collect();
+        self.run(&portions, call)
     }
 
     fn timer(&mut self, call: &mut FilterCall<'_>) -> Result<(), Stop> {
@@ -133,6 +146,17 @@ impl Filtering for Script {
 }
 
 impl Script {
+    fn run(
+        &mut self,
+        portions: &[sandbox::Portion<'_>],
+        call: &mut FilterCall<'_>,
+    ) -> (usize, Result<(), Stop>) {
+        let on_failure = &mut *call.on_failure;
+        let mut tell = |failure| on_failure(told(failure));
+        let processed = self.sandbox.process_portions(portions, call.out, &mut tell);
+        (processed.begun, processed.stop.map_or(Ok(()), |stop| Err(stopped(stop))))
+    }
+
     fn timer_event(&mut self, call: &mut FilterCall<'_>, is_shutdown: bool) -> Result<(), Stop> {
         let now = EntryTime { position: call.entry, ns: call.time };
         let result = self.sandbox.timer(call.time, now, is_shutdown, call.out);

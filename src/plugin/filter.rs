@@ -92,6 +92,21 @@ impl FilterCall<'_> {
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
+/// The messages of one entry that a filter is to work through.
+#[derive(Clone, Copy)]
+pub struct Portion<'a> {
+    /// The number of the entry in the journal.
+    pub entry: u64,
+    /// When the entry was appended, in nanoseconds since the epoch.
+    pub time: i64,
+    /// Engine time of the entry, in nanoseconds.
+    pub engine_time: u64,
+    /// The messages of the entry.
+    pub batch: &'a Batch,
+    /// The indices of those that matched, ascending; there is one at least.
+    pub matched: &'a [u16],
+}
+
 /// A message that a filter could not process; it goes on with the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -144,6 +159,21 @@ pub trait Filtering {
         matched: &[u16],
         call: &mut FilterCall<'_>,
     ) -> Result<(), Stop>;
+
+    /// Works through the portions of several entries, which costs some filters less than one call
+    /// for each. Returns how many were begun, one at least; after one in which something was
+    /// injected or set aside, none is begun. `call` is about the first.
+    ///
+    /// # Errors
+    /// As [`Filtering::process`], in the last portion begun.
+    fn process_portions(
+        &mut self,
+        portions: &[Portion<'_>],
+        call: &mut FilterCall<'_>,
+    ) -> (usize, Result<(), Stop>) {
+        let first = portions.first().map(|first| self.process(first.batch, first.matched, call));
+        (1, first.unwrap_or(Ok(())))
+    }
 
     /// Many calls may come, one after the other: what need not be done for each is done here.
     fn begin(&mut self) {}

@@ -43,6 +43,7 @@ pub use filter::Filter;
 pub use filter::FilterCall;
 pub use filter::FilterContext;
 pub use filter::Filtering;
+pub use filter::Portion;
 pub use filter::Stop;
 pub use filter::Usage;
 pub use framed::framed;

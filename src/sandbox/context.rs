@@ -70,7 +70,7 @@ pub(super) struct Context {
     pub(super) random: Random,
     pub(super) patterns: Patterns,
     /// The module `require` is about to run: its name for messages, and its code.
-    pub(super) module: (CString, Vec<u8>),
+    pub(super) module: (CString, Arc<[u8]>),
 }
 
 /// What a script was loaded with.
@@ -168,7 +168,7 @@ impl Context {
             settled: Settled::default(),
             random: Random::seeded(seed(spec)),
             patterns: Patterns::default(),
-            module: (CString::default(), Vec::new()),
+            module: (CString::default(), Arc::default()),
         }
     }
 

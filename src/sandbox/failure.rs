@@ -79,9 +79,11 @@ pub enum Trouble {
     Stopped(Stop),
 }
 
-/// How far a batch was processed.
+/// How far batches were processed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Processed {
+    /// How many of the portions were begun.
+    pub begun: usize,
     /// How many of the matched messages were completed, failures included.
     pub done: usize,
     /// Why the rest was not.

@@ -1,7 +1,7 @@
 //! One Lua state: its limits, its API, snapshots and reload.
 //!
 //! A [`Sandbox`] is made from a [`Spec`] on the thread that will use it. A filter is given batches
-//! ([`Sandbox::process`]) and ticks ([`Sandbox::timer`]), a decoder drafts, an encoder messages;
+//! ([`Sandbox::process`], [`Sandbox::process_portions`]) and ticks ([`Sandbox::timer`]), a decoder drafts, an encoder messages;
 //! each call may use what [`Limits`] says and no more, whatever the script does. What a filter is
 //! can be taken out ([`Sandbox::snapshot`]) and put into another sandbox ([`Sandbox::restore`]).
 //!
@@ -67,6 +67,7 @@ pub use spec::Limits;
 pub use spec::ModuleLookup;
 pub use spec::Modules;
 pub use spec::OwnMatcher;
+pub use spec::Portion;
 pub use spec::Role;
 pub use spec::Script;
 pub use spec::Spec;

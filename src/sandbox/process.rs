@@ -13,16 +13,15 @@ use super::raw::Round;
 use super::raw::State;
 use super::raw::With;
 use super::spec::EntryTime;
+use super::spec::Portion;
 use crate::message::Batch;
 
 /// Kibibytes of garbage the collector works off between two batches, at most.
 const COLLECT_KIB: i32 = 8;
 
 impl Sandbox {
-    /// Calls `process_message` for the messages of `batch` that matched, in order.
-    ///
-    /// What they inject is appended to `out`; a call that fails injects nothing, is handed to
-    /// `on_failure`, and the next message follows. A limit or a status above zero ends the pass.
+    /// Calls `process_message` for the messages of `batch` that matched, as
+    /// [`Sandbox::process_portions`].
     pub fn process(
         &mut self,
         batch: &Batch,
@@ -31,26 +30,43 @@ impl Sandbox {
         out: &mut Batch,
         on_failure: &mut dyn FnMut(Failure),
     ) -> Processed {
+        self.process_portions(&[Portion { now, batch, matched }], out, on_failure)
+    }
+
+    /// Calls `process_message` for the messages of one portion after the other, in order.
+    ///
+    /// What they inject is appended to `out`; a call that fails injects nothing, is handed to
+    /// `on_failure`, and the next message follows. A limit or a status above zero ends the pass. So
+    /// does the end of a portion in which something was injected or has failed.
+    pub fn process_portions(
+        &mut self,
+        portions: &[Portion<'_>],
+        out: &mut Batch,
+        on_failure: &mut dyn FnMut(Failure),
+    ) -> Processed {
         let max_inject = self.limits.max_process_inject;
         let _watched = self.watch_call();
-        self.state.cx().now = now;
         let mut processed = Processed::default();
-        let loans = Loans { batch: Some(batch), out: Some(out), ..Loans::default() };
+        let loans = Loans { out: Some(out), ..Loans::default() };
         self.state.lend(loans, |state| {
-            let mut round = Round::new(batch, matched, max_inject);
+            let mut round = Round::new(portions, max_inject);
             while let Some(ended) = state.call_each(&mut round) {
                 let (message, kept) = (round.message(), round.kept());
                 match settle(state, ended, Entry::ProcessMessage, message, kept) {
                     Ok(()) => {}
-                    Err(Trouble::Failed(failure)) => on_failure(failure),
+                    Err(Trouble::Failed(failure)) => {
+                        round.disturb();
+                        on_failure(failure);
+                    }
                     Err(Trouble::Stopped(stop)) => {
                         processed.stop = Some(stop);
                         break;
                     }
                 }
             }
-            state.cx().usage.calls += round.done() as u64;
-            processed.done = round.done() - usize::from(processed.stop.is_some());
+            state.cx().usage.calls += round.calls() as u64;
+            processed.begun = round.begun();
+            processed.done = round.calls() - usize::from(processed.stop.is_some());
         });
         processed
     }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::message::Batch;
 use crate::message::Message;
 
 /// The family of the plugin that runs the script.
@@ -205,4 +206,16 @@ pub struct EntryTime {
     pub position: u64,
     /// When it was appended, in nanoseconds since the epoch.
     pub ns: i64,
+}
+
+/// The messages of one entry that a script is to be called for.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion<'a> {
+    /// The entry.
+    pub now: EntryTime,
+    /// Its messages.
+    pub batch: &'a Batch,
+    /// The indices of those that are meant, in order; one at least, unless there is no other
+    /// portion.
+    pub matched: &'a [u16],
 }

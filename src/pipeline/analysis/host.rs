@@ -9,6 +9,9 @@ use super::FilterPlan;
 use super::outbox::Mark;
 use super::outbox::Outbox;
 use super::outbox::WHOLE_ENTRY;
+use super::work::Work;
+use super::work::mark_of;
+use super::work::portion_of;
 use crate::journal::Body;
 use crate::journal::Entry;
 use crate::journal::Position;
@@ -64,7 +67,7 @@ pub(super) struct Host {
     pub(super) backoff: Backoff,
     pub(super) keeping: Keeping,
     /// Messages matched that have not been counted.
-    matched: u64,
+    pub(super) matched: u64,
     /// Time taken in the stride that is being worked on.
     pub(super) spent: Duration,
     /// CPU time taken since the start.
@@ -189,10 +192,12 @@ impl Host {
             |index: &u16| Mark { entry: number, message: u32::from(*index) } <= self.muted_until;
         let muted = matched.partition_point(is_muted);
         if muted > 0 {
-            self.call(entry, None, routing, Work::Batch(batch, &matched[..muted]))?;
+            let muted = [portion_of(entry, batch, &matched[..muted])];
+            self.call(Work::Portions(&muted), None, routing).1?;
         }
         if muted < matched.len() {
-            self.call(entry, Some(outbox), routing, Work::Batch(batch, &matched[muted..]))?;
+            let live = [portion_of(entry, batch, &matched[muted..])];
+            self.call(Work::Portions(&live), Some(outbox), routing).1?;
         }
         Ok(())
     }
@@ -227,7 +232,7 @@ impl Host {
             return Ok(());
         }
         let outbox = (mark > self.muted_until).then_some(outbox);
-        self.call(entry, outbox, routing, Work::Timer)
+        self.call(Work::Timer(entry), outbox, routing).1
     }
 
     /// Runs the last timer before a stop.
@@ -237,41 +242,42 @@ impl Host {
         routing: &Routing,
         outbox: &mut Outbox,
     ) -> Result<(), Trouble> {
-        self.call(entry, Some(outbox), routing, Work::ShutDown)
+        self.call(Work::ShutDown(entry), Some(outbox), routing).1
     }
 
-    /// Makes one call; without an outbox what it injects is dropped.
-    fn call(
+    /// Makes one call; without an outbox what it injects is dropped. Tells how many portions were
+    /// begun, where that is what it is about.
+    pub(super) fn call(
         &mut self,
-        entry: &Entry,
+        work: Work<'_>,
         outbox: Option<&mut Outbox>,
         routing: &Routing,
-        work: Work<'_>,
-    ) -> Result<(), Trouble> {
-        let Some(filtering) = &mut self.filtering else { return Ok(()) };
+    ) -> (usize, Result<(), Trouble>) {
+        let Some(filtering) = &mut self.filtering else { return (work.portions(), Ok(())) };
         let is_live = outbox.is_some();
         let mut mute = Batch::new();
         let mut outbox = outbox;
         let out = outbox.as_mut().map_or(&mut mute, |outbox| &mut outbox.batch);
         let before = out.len();
         let mut failures = Vec::new();
+        let (entry, time, engine_time) = work.begins();
         let mut call = FilterCall {
-            entry: entry.position.0,
-            time: entry.time,
-            engine_time: entry.engine_time,
+            entry,
+            time,
+            engine_time,
             out: &mut *out,
             on_failure: &mut |failure| failures.push(failure),
         };
-        let done = match work {
-            Work::Batch(batch, matched) => filtering.process(batch, matched, &mut call),
-            Work::Timer => filtering.timer(&mut call),
-            Work::ShutDown => filtering.shut_down(&mut call),
+        let (begun, done) = match work {
+            Work::Portions(portions) => filtering.process_portions(portions, &mut call),
+            Work::Timer(_) => (0, filtering.timer(&mut call)),
+            Work::ShutDown(_) => (0, filtering.shut_down(&mut call)),
         };
         if let Some(row) = self.row {
             refuse_own(out, before, routing, row, &mut failures);
         }
         let injected = out.len() - before;
-        let mark = mark_of(entry, &work, &done);
+        let mark = mark_of(&work, begun, &done);
         if let Some(outbox) = outbox
             && injected > 0
         {
@@ -281,26 +287,27 @@ impl Host {
             self.plan.counters.alerts.add(alerts as u64);
             outbox.reached(&self.source, mark);
         }
-        let is_too_much = is_live && self.note_failures(entry, &failures);
-        match done {
+        let is_too_much = is_live && self.note_failures(mark.entry, &failures);
+        let done = match done {
             Ok(()) if is_too_much => Err(Trouble::TooManyFailures),
             Ok(()) => Ok(()),
             Err(Stop::Ended { reason }) => Err(Trouble::Ended { reason }),
             Err(Stop::Limit { message, reason }) => {
                 let message = message.map_or(WHOLE_ENTRY, u32::from);
-                Err(Trouble::Limit { mark: Mark { entry: entry.position.0, message }, reason })
+                Err(Trouble::Limit { mark: Mark { entry: mark.entry, message }, reason })
             }
-        }
+        };
+        (begun, done)
     }
 
     /// Counts and reports what was set aside; tells whether it is too much.
-    fn note_failures(&mut self, entry: &Entry, failures: &[FilterFailure]) -> bool {
+    fn note_failures(&mut self, entry: u64, failures: &[FilterFailure]) -> bool {
         let mut is_too_much = false;
         for failure in failures {
             self.plan.counters.failures.add(1);
             tracing::warn!(
                 filter = &*self.plan.name,
-                entry = entry.position.0,
+                entry,
                 message = failure.message,
                 reason = failure.reason,
                 "a message was set aside"
@@ -323,26 +330,6 @@ impl Host {
         }
         false
     }
-}
-
-/// What a call is about.
-enum Work<'a> {
-    Batch(&'a Batch, &'a [u16]),
-    Timer,
-    ShutDown,
-}
-
-/// What is completed when the call is over.
-fn mark_of(entry: &Entry, work: &Work<'_>, done: &Result<(), Stop>) -> Mark {
-    let entry = entry.position.0;
-    let message = match (work, done) {
-        (Work::Batch(_, matched), Ok(()) | Err(Stop::Ended { .. })) => {
-            matched.last().copied().map_or(0, u32::from)
-        }
-        (_, Err(Stop::Limit { message: Some(failed), .. })) => u32::from(*failed).saturating_sub(1),
-        _ => WHOLE_ENTRY,
-    };
-    Mark { entry, message }
 }
 
 /// Takes away what would come back to the filter that injected it.

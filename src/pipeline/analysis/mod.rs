@@ -11,9 +11,11 @@ mod keeper;
 mod keeping;
 mod outbox;
 mod pass;
+mod portions;
 mod recovery;
 mod state;
 mod thread;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +35,7 @@ use super::routing::Routing;
 use crate::journal::Journal;
 use crate::journal::Position;
 use crate::journal::ReaderOptions;
+use crate::matcher::Matcher;
 use crate::plugin::Engine;
 use crate::plugin::Filter;
 
@@ -42,6 +45,9 @@ const COMMANDS: usize = 1024;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long threads may take to keep their states once they were to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(12);
+/// A thread may have one filter more than another for every so many there are, if that keeps those
+/// with the same matcher together.
+const FILTERS_PER_SPARE: usize = 16;
 
 /// A filter as a thread gets it.
 pub(super) struct FilterPlan {
@@ -95,6 +101,8 @@ pub(super) struct AnalysisThreads {
     threads: Vec<Handle>,
     /// Which thread has a filter.
     homes: hashbrown::HashMap<Arc<str>, usize>,
+    /// Which thread was last given a filter with this matcher.
+    kin: hashbrown::HashMap<Matcher, usize>,
     most: usize,
     journal: Journal,
     keeper: Arc<Keeper>,
@@ -106,24 +114,39 @@ impl AnalysisThreads {
         AnalysisThreads {
             threads: Vec::new(),
             homes: hashbrown::HashMap::new(),
+            kin: hashbrown::HashMap::new(),
             most: most.max(1),
             journal,
             keeper,
         }
     }
 
-    /// Starts a filter on the thread that has the fewest.
+    /// Starts a filter on the thread that has the fewest, or on one with few more that has filters
+    /// with the same matcher: they read the same messages, which are in that processor's cache then.
     pub(super) fn add(&mut self, plan: FilterPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
         if self.threads.len() < self.most && self.threads.iter().all(|one| one.filters > 0) {
             self.spawn(routing)?;
         }
-        let fewest = (0..self.threads.len()).min_by_key(|index| self.threads[*index].filters);
-        let index = fewest.unwrap_or(0);
         let name = plan.name.clone();
+        let matcher = routing.row(&name).map(|row| routing.matcher(row).clone());
+        let index = self.home_for(matcher.as_ref());
         self.ask(index, |reply| Command::Add(Box::new(plan), routing.clone(), reply))??;
         self.threads[index].filters += 1;
         self.homes.insert(name, index);
+        self.kin.extend(matcher.map(|matcher| (matcher, index)));
         Ok(())
+    }
+
+    /// The thread for one more filter.
+    fn home_for(&self, matcher: Option<&Matcher>) -> usize {
+        let fewest = (0..self.threads.len()).min_by_key(|index| self.threads[*index].filters);
+        let fewest = fewest.unwrap_or(0);
+        let has_room = |index: &usize| {
+            let most = self.threads[fewest].filters + 1 + self.homes.len() / FILTERS_PER_SPARE;
+            self.threads[*index].filters < most
+        };
+        let kin = matcher.and_then(|matcher| self.kin.get(matcher)).copied();
+        kin.filter(has_room).unwrap_or(fewest)
     }
 
     /// Puts a new version in the place of a filter.
@@ -136,6 +159,9 @@ impl AnalysisThreads {
     pub(super) fn remove(&mut self, name: &Arc<str>) -> anyhow::Result<()> {
         if let Some(home) = self.homes.remove(name) {
             self.threads[home].filters -= 1;
+            if self.kin.len() > 2 * self.homes.len() {
+                self.kin.clear();
+            }
             self.ask(home, |reply| Command::Remove(name.clone(), reply))?;
         }
         Ok(())

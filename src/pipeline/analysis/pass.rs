@@ -23,19 +23,19 @@ use crate::stdx::clock;
 /// filter of several may take of a stride before it leaves the pass.
 const SLICE: Duration = Duration::from_millis(5);
 /// At most so many entries are read before the filters run over them.
-const STRIDE: usize = 16;
+const STRIDE: usize = 32;
 /// A stride is an entry longer for every so many filters: few filters find the messages in the
 /// processor's cache when it is short, many find their states there when it is long. Measured with
 /// 25 and 500 filters a thread, the other way round costs a third more.
-const FILTERS_PER_ENTRY: usize = 32;
+const FILTERS_PER_ENTRY: usize = 16;
 /// A filter's time in a stride is looked at every so many messages.
 const MESSAGES_BETWEEN_LOOKS: usize = 8;
 /// The pass looks for due snapshots every so many entries.
 const ENTRIES_BETWEEN_LOOKS: usize = 64;
 
 /// An entry, and what the matchers say of it.
-struct Read {
-    entry: Arc<Entry>,
+pub(super) struct Read {
+    pub(super) entry: Arc<Entry>,
     matches: Option<Arc<Matches>>,
 }
 
@@ -46,7 +46,7 @@ impl Read {
     }
 
     /// The messages for the filter in this row.
-    fn of(&self, row: Option<usize>) -> &[u16] {
+    pub(super) fn of(&self, row: Option<usize>) -> &[u16] {
         match (&self.matches, row) {
             (Some(matches), Some(row)) => matches.of(row),
             _ => &[],
@@ -73,6 +73,10 @@ impl Thread {
         let cpu = clock::thread_cpu();
         let mut began = Instant::now();
         for index in 0..self.hosts.len() {
+            if !self.hosts[index].is_meant(&stride) {
+                self.hosts[index].pass_by(&last);
+                continue;
+            }
             self.hosts[index].begin();
             let turn = self.turn(index, &stride, (!is_alone).then_some(began));
             self.hosts[index].end();
@@ -98,15 +102,12 @@ impl Thread {
     /// Takes one filter over a stride; where it is not alone, `began` says since when it is at it.
     fn turn(&mut self, index: usize, stride: &[Read], began: Option<Instant>) -> Turn {
         let mut unlooked = 0;
-        for read in stride {
-            let host = &mut self.hosts[index];
-            if host.pace != Pace::Level {
-                break;
-            }
-            if read.entry.position <= host.position {
-                continue;
-            }
-            unlooked += self.over(index, read);
+        let position = self.hosts[index].position;
+        let mut rest = &stride[stride.partition_point(|read| read.entry.position <= position)..];
+        while !rest.is_empty() && self.hosts[index].pace == Pace::Level {
+            let (entries, messages) = self.over(index, rest);
+            rest = &rest[entries..];
+            unlooked += messages;
             if unlooked >= MESSAGES_BETWEEN_LOOKS
                 && let Some(began) = began
             {
@@ -119,16 +120,16 @@ impl Thread {
         Turn::Over
     }
 
-    /// Takes one filter over one entry; tells how many messages there were for it.
-    fn over(&mut self, index: usize, read: &Read) -> usize {
+    /// Takes one filter over the first of these entries, or over several of them; tells how many,
+    /// and how many messages there were for it.
+    fn over(&mut self, index: usize, reads: &[Read]) -> (usize, usize) {
         let host = &mut self.hosts[index];
-        let matched = read.of(host.row);
-        let messages = matched.len();
-        if let Err(trouble) = host.entry(&read.entry, matched, &self.routing, &mut self.outbox) {
+        let (entries, messages, done) = host.entries(reads, &self.routing, &mut self.outbox);
+        if let Err(trouble) = done {
             keeping::recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
         }
         self.outbox.append_if_full();
-        messages
+        (entries, messages)
     }
 
     /// Shares the CPU time of a stride out among the filters, by the time each has taken: asking
@@ -202,7 +203,7 @@ impl Thread {
             match host.reader.next() {
                 Ok(Next::Entry(entry)) => {
                     is_moving = true;
-                    self.over(index, &Read::new(entry, &self.routing));
+                    self.over(index, &[Read::new(entry, &self.routing)]);
                 }
                 Ok(Next::Missed { first, last, why }) => {
                     report_missed(&host.plan.name, first, last, why);
@@ -227,6 +228,20 @@ impl Thread {
 }
 
 impl Host {
+    /// Tells whether there may be anything to do for it.
+    fn is_meant(&self, stride: &[Read]) -> bool {
+        let is_tick = |read: &Read| matches!(read.entry.body, Body::Tick);
+        stride.iter().any(|read| is_tick(read) || !read.of(self.row).is_empty())
+    }
+
+    /// Goes past entries that hold nothing for it.
+    fn pass_by(&mut self, last: &Entry) {
+        if self.pace == Pace::Level && self.position < last.position {
+            self.position = last.position;
+            self.time = last.time;
+        }
+    }
+
     fn begin(&mut self) {
         if let Some(filtering) = &mut self.filtering {
             filtering.begin();

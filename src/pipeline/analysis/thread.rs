@@ -133,6 +133,9 @@ impl Thread {
     }
 
     fn route(&mut self, routing: Arc<Routing>) {
+        if Arc::ptr_eq(&routing, &self.routing) {
+            return;
+        }
         for host in &mut self.hosts {
             host.row = routing.row(&host.plan.name);
         }
@@ -158,8 +161,16 @@ impl Thread {
             "a filter has started"
         );
         recovery::note(&host, &self.journal, "start", &serde_json::Value::Null);
-        self.hosts.push(host);
+        let kin = self.hosts.iter().rposition(|other| self.is_kin(other, &host));
+        self.hosts.insert(kin.map_or(self.hosts.len(), |kin| kin + 1), host);
         Ok(())
+    }
+
+    /// Tells whether two filters have the same matcher. One of them runs after the other, while the
+    /// messages are in the processor's cache.
+    fn is_kin(&self, one: &Host, other: &Host) -> bool {
+        let matcher = |host: &Host| host.row.map(|row| self.routing.matcher(row));
+        matcher(one) == matcher(other)
     }
 
     fn remove(&mut self, name: &str) {
@@ -167,7 +178,7 @@ impl Thread {
         let Some(index) = self.hosts.iter().position(|host| &*host.plan.name == name) else {
             return;
         };
-        let mut host = self.hosts.swap_remove(index);
+        let mut host = self.hosts.remove(index);
         keeping::keep(&mut host, &self.keeper, &self.outbox);
         recovery::note(&host, &self.journal, "stop", &serde_json::Value::Null);
         drop(host);

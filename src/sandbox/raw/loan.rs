@@ -14,8 +14,6 @@ use crate::sandbox::feed::Feed;
 /// What is lent for the time of a call.
 #[derive(Default)]
 pub(in crate::sandbox) struct Loans<'a> {
-    /// A batch, of which the call turns from message to message.
-    pub(in crate::sandbox) batch: Option<&'a Batch>,
     /// One message.
     pub(in crate::sandbox) message: Option<&'a Message<'a>>,
     /// A message that may be changed.
@@ -45,7 +43,7 @@ impl std::fmt::Debug for Loan {
 
 impl Loan {
     pub(super) fn begin(&mut self, loans: Loans<'_>) {
-        self.batch = loans.batch.map(NonNull::from);
+        self.batch = None;
         self.message = loans.message.map(|message| NonNull::from(message).cast());
         self.draft = loans.draft.map(NonNull::from);
         self.out = loans.out.map(NonNull::from);
@@ -55,6 +53,11 @@ impl Loan {
 
     pub(super) fn end(&mut self) {
         *self = Loan::default();
+    }
+
+    /// Turns to the messages of a batch that outlives the loan.
+    pub(super) fn turn_over(&mut self, batch: &Batch) {
+        self.batch = Some(NonNull::from(batch));
     }
 
     pub(super) fn turn_to(&mut self, index: usize) {

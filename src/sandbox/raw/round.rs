@@ -12,37 +12,60 @@ use mlua::ffi::lua_State;
 
 use super::alloc::Memory;
 use super::interrupt::Gate;
-use crate::message::Batch;
+use crate::sandbox::Portion;
 use crate::sandbox::context::Context;
 use crate::sandbox::watchdog::turn;
 
-/// The messages of a batch that a script is called for.
+/// The messages that a script is called for.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Round<'a> {
-    batch: &'a Batch,
-    matched: &'a [u16],
+    portions: &'a [Portion<'a>],
     max_inject: u32,
+    /// The portion it is at.
+    at: usize,
+    /// Calls made for messages of this portion.
     done: usize,
+    /// Calls made for messages of those before.
+    before: usize,
     kept: usize,
+    /// How many messages had been injected before the first call.
+    first_kept: usize,
+    /// A call has failed: the round ends with the portion.
+    is_disturbed: bool,
 }
 
 impl<'a> Round<'a> {
-    pub(in crate::sandbox) fn new(
-        batch: &'a Batch,
-        matched: &'a [u16],
-        max_inject: u32,
-    ) -> Round<'a> {
-        Round { batch, matched, max_inject, done: 0, kept: 0 }
+    pub(in crate::sandbox) fn new(portions: &'a [Portion<'a>], max_inject: u32) -> Round<'a> {
+        Round {
+            portions,
+            max_inject,
+            at: 0,
+            done: 0,
+            before: 0,
+            kept: 0,
+            first_kept: 0,
+            is_disturbed: false,
+        }
     }
 
     /// How many calls were made.
-    pub(in crate::sandbox) fn done(&self) -> usize {
-        self.done
+    pub(in crate::sandbox) fn calls(&self) -> usize {
+        self.before + self.done
+    }
+
+    /// How many portions were begun.
+    pub(in crate::sandbox) fn begun(&self) -> usize {
+        self.portions.len().min(self.at + 1)
     }
 
     /// The message of the last call.
     pub(in crate::sandbox) fn message(&self) -> Option<u16> {
-        self.matched.get(self.done.checked_sub(1)?).copied()
+        self.portions.get(self.at)?.matched.get(self.done.checked_sub(1)?).copied()
+    }
+
+    /// Has the round end with the portion it is at.
+    pub(in crate::sandbox) fn disturb(&mut self) {
+        self.is_disturbed = true;
     }
 
     /// How many messages had been injected before the last call.
@@ -52,15 +75,43 @@ impl<'a> Round<'a> {
 
     /// Prepares the next call; `false` when there is none.
     fn step(&mut self, context: &mut Context) -> bool {
-        let Some(&index) = self.matched.get(self.done) else { return false };
+        let Some((portion, index)) = self.next(context) else { return false };
         let place = usize::from(index);
         context.loan.turn_to(place);
-        let loops = self.batch.marks(place).loops;
+        let loops = portion.batch.marks(place).loops;
         context.begin_call(u32::from(index), loops, self.max_inject);
         self.kept = context.loan.out().map_or(0, |out| out.len());
         self.done += 1;
         true
     }
+
+    /// The next message, of the portion it is at or, where that was quiet, of the one after it.
+    fn next(&mut self, context: &mut Context) -> Option<(Portion<'a>, u16)> {
+        let portion = *self.portions.get(self.at)?;
+        let injected = context.loan.out().map_or(0, |out| out.len());
+        if let Some(&index) = portion.matched.get(self.done) {
+            if self.calls() == 0 {
+                self.first_kept = injected;
+                open(portion, context);
+            }
+            return Some((portion, index));
+        }
+        if self.is_disturbed || injected > self.first_kept {
+            return None;
+        }
+        self.before += self.done;
+        self.done = 0;
+        self.at += 1;
+        let portion = *self.portions.get(self.at)?;
+        open(portion, context);
+        Some((portion, *portion.matched.first()?))
+    }
+}
+
+/// Has the script see the entry of this portion.
+fn open(portion: Portion<'_>, context: &mut Context) {
+    context.now = portion.now;
+    context.loan.turn_over(portion.batch);
 }
 
 /// What [`each`] works with, for the time of one protected call.

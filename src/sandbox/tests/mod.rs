@@ -5,6 +5,7 @@ mod hostile;
 mod lpeg;
 mod lua51;
 mod modules;
+mod portions;
 
 use std::fmt::Write;
 

@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("crash::every_line_is_delivered_once", every_line_is_delivered_once),
         test("crash::counts_in_globals_are_exact", || counts_are_exact("")),
         test("crash::counts_in_file_level_locals_are_exact", || counts_are_exact("local ")),
+        test("crash::counts_of_many_filters_are_exact", counts_of_many_are_exact),
     ]
 }
 
@@ -192,6 +193,51 @@ fn counts_are_exact(scope: &str) -> anyhow::Result<()> {
     let (said, lines) = run_through_kills(&place, access_line, progress)?;
     let out = place.read("out");
     check_totals(&out, lines).with_context(|| format!("{out}\n{said}"))
+}
+
+/// So many that a filter goes over several entries at a time.
+const MANY: usize = 64;
+
+const ONE_OF_MANY: &str = "local name, messages = read_config('name'), 0
+function process_message()
+  messages = messages + 1
+  if messages % 10 == 0 then inject_payload('txt', '', name, ' step ', messages, '\\n') end
+  return 0
+end
+";
+
+fn counts_of_many_are_exact() -> anyhow::Result<()> {
+    let mut text = "[lines]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\n\
+        file_match = 'log'\ndecoder = 'combined'\n\
+        [combined]\ntype = 'AccessLogDecoder'\nlog_format = 'combined'\nmessage_type = 'access'\n\
+        [totals]\ntype = 'FileOutput'\nmessage_matcher = \"Type == 'heka.sandbox-output'\"\n\
+        path = 'DIR/out'\nencoder = 'PayloadEncoder'\n"
+        .to_owned();
+    for number in 0..MANY {
+        let _ = write!(
+            text,
+            "[many_{number}]\ntype = 'SandboxFilter'\nfilename = 'DIR/many.lua'\n\
+             message_matcher = 'Fields[status] == 500'\n\
+             [many_{number}.config]\nname = 'many_{number}'\n"
+        );
+    }
+    let place = Place::new(&text)?;
+    place.write("many.lua", ONE_OF_MANY)?;
+    let progress = |place: &Place| place.read("out").lines().count() * 10 * 97 / MANY;
+    let (said, lines) = run_through_kills(&place, access_line, progress)?;
+    let mut steps = BTreeMap::<&str, Vec<usize>>::new();
+    let out = place.read("out");
+    for line in out.lines() {
+        let (name, step) = line.split_once(" step ").with_context(|| line.to_owned())?;
+        steps.entry(name).or_default().push(step.parse()?);
+    }
+    let matched = (0..lines).filter(|number| request(*number).1 == 500).count();
+    let expected: Vec<usize> = (1..=matched / 10).map(|step| step * 10).collect();
+    anyhow::ensure!(steps.len() == MANY, "{} filters; {said}", steps.len());
+    for (name, steps) in steps {
+        anyhow::ensure!(steps == expected, "{name} has {steps:?}, not {expected:?}; {said}");
+    }
+    Ok(())
 }
 
 /// Every step once and in order, and at the end the totals and the sums of every minute.
