@@ -39,12 +39,12 @@ fn compile_anew(text: &[u8]) -> Vec<u8> {
 }
 
 /// Compiles to code that counts how often each line runs.
-pub(in crate::sandbox) fn compile_covered(text: &[u8]) -> Vec<u8> {
+pub(in crate::sandbox) fn compile_covered(text: &[u8]) -> Arc<[u8]> {
     let mut options = ffi::lua_CompileOptions::default();
     // A function put in place of its call would count at another line.
     options.optimizationLevel = 1;
     options.coverageLevel = 1;
-    compile_with(text, options)
+    compile_with(text, options).into()
 }
 
 fn compile_with(text: &[u8], mut options: ffi::lua_CompileOptions) -> Vec<u8> {
