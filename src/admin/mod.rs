@@ -5,6 +5,7 @@
 //! | `GET /metrics` | all numbers, Prometheus text | both |
 //! | `GET /health` | 200 `ok`, or 503 and what is wrong | both |
 //! | `GET /status` | what is flowing, JSON | both |
+//! | `POST /forget` | gives up the cursor of the reader named in the body | control socket; admin port with token or certificate |
 //! | `POST /reload` | reads the configuration again | control socket; admin port with token or certificate |
 //!
 //! The control socket is `heka.sock` in `base_dir`, open to its owner alone. The admin port only
@@ -52,8 +53,11 @@ impl Asked {
     }
 }
 
+/// Gives up a reader of the journal; says what was done, or why nothing was.
+pub type Forget = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
 /// Where the two ways in are, and who may do what.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Where the admin port listens; nowhere without an address.
     pub address: Option<SocketAddr>,
@@ -63,6 +67,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// The folder of the control socket.
     pub folder: PathBuf,
+    /// Gives up a reader.
+    pub forget: Forget,
 }
 
 /// What both ways in know.
@@ -71,6 +77,7 @@ struct Shared {
     status: ArcSwap<Status>,
     reloads: mpsc::Sender<Asked>,
     token: Option<String>,
+    forget: Forget,
 }
 
 /// The admin port and the control socket.
@@ -94,6 +101,7 @@ impl Admin {
             status: ArcSwap::from_pointee(Status::default()),
             reloads,
             token: settings.token.as_ref().map(|token| token.reveal().to_owned()),
+            forget: settings.forget.clone(),
         });
         let stopping = CancellationToken::new();
         let control = control(&settings).await?;

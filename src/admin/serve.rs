@@ -44,6 +44,7 @@ pub(super) fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/status", get(status))
+        .route("/forget", post(forget))
         .route("/reload", post(reload))
         .with_state(Door { shared, is_trusted })
 }
@@ -65,6 +66,18 @@ async fn status(State(door): State<Door>) -> Response {
     let status = door.shared.status.load();
     let form = [(header::CONTENT_TYPE, "application/json")];
     (form, serde_json::to_string(&**status).unwrap_or_default()).into_response()
+}
+
+async fn forget(State(door): State<Door>, headers: HeaderMap, reader: String) -> Response {
+    if let Some(refusal) = door.refuses(&headers) {
+        return refusal;
+    }
+    let forget = door.shared.forget.clone();
+    match tokio::task::spawn_blocking(move || forget(reader.trim())).await {
+        Ok(Ok(text)) => text.into_response(),
+        Ok(Err(text)) => (StatusCode::CONFLICT, text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn reload(State(door): State<Door>, headers: HeaderMap) -> Response {

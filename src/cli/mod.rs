@@ -10,6 +10,7 @@ mod configuration;
 pub mod filter;
 pub mod flood;
 pub mod inject;
+pub mod journal;
 mod link;
 pub mod logstreamer;
 mod pid_file;
@@ -42,6 +43,7 @@ enum Subcommand {
     Test(test::Command),
     Replay(replay::Command),
     Cat(cat::Command),
+    Journal(journal::Command),
     Inject(inject::Command),
     Flood(flood::Command),
     Logstreamer(logstreamer::Command),
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Subcommand::Test(command) => command.run(),
         Subcommand::Replay(command) => command.run(),
         Subcommand::Cat(command) => command.run(),
+        Subcommand::Journal(command) => command.run(),
         Subcommand::Inject(command) => command.run(),
         Subcommand::Flood(command) => command.run(),
         Subcommand::Logstreamer(command) => command.run(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::entry::Position;
+use super::files;
 use super::layout;
 use super::layout::HEADER;
 use super::layout::Kind;
@@ -234,11 +235,11 @@ impl Disk {
         let is_usual = segment.used() <= self.segment_bytes * 2;
         if self.spares.len() < SPARES && is_usual {
             let spare = self.folder.join(format!("{:020}.spare", segment.number));
-            std::fs::rename(&segment.path, &spare)?;
+            files::rename(&segment.path, &spare)?;
             self.spares.push(spare);
             return Ok(());
         }
-        std::fs::remove_file(&segment.path)
+        files::remove(&segment.path)
     }
 
     /// The table of cursors as a record's body.

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::entry::Position;
-use super::snapshots::Kept;
-use super::snapshots::read_head;
-use super::walk::read_at;
+use super::states::Kept;
+use super::states::read_head;
+use super::states::read_state;
 
 /// A state that is kept.
 #[derive(Clone, Debug)]
@@ -32,12 +32,8 @@ impl KeptState {
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         let failed = |error| Error::io("read a snapshot", error);
         let file = File::open(&self.file).map_err(failed)?;
-        let mut state = vec![0; usize::try_from(self.kept.bytes).unwrap_or(0)];
-        let read = read_at(&file, &mut state, self.kept.at).map_err(failed)?;
-        if read < state.len() || crc32fast::hash(&state) != self.kept.crc {
-            return Err(Error::Snapshot { reader: self.reader.clone() });
-        }
-        Ok(state)
+        let state = read_state(&file, &self.kept).map_err(failed)?;
+        state.ok_or_else(|| Error::Snapshot { reader: self.reader.clone() })
     }
 }
 

@@ -8,10 +8,10 @@
 //! | 0 | 4 | magic `HkE1` |
 //! | 4 | 4 | CRC32 of bytes 8 to 63 |
 //! | 8 | 4 | number of the segment, its lowest 32 bits: what is left in a file used again has another |
-//! | 12 | 1 | kind: 1 batch, 2 tick, 3 note, 4 cursors, 5 clean end |
+//! | 12 | 1 | kind: 1 batch, 2 tick, 3 note, 4 cursors, 5 clean end, 6 cut |
 //! | 13 | 1 | compression of the body: 0 none, 1 LZ4, 2 zstd |
 //! | 14 | 2 | 0 |
-//! | 16 | 8 | position; of cursors and a clean end, that of the last entry before |
+//! | 16 | 8 | position; of cursors and a clean end, that of the last entry before; of a cut, the last one lost |
 //! | 24 | 8 | time of append, wall clock, nanoseconds since the epoch |
 //! | 32 | 8 | time of append, nanoseconds of the engine |
 //! | 40 | 8 | position up to which the journal was synced when this was written |
@@ -28,7 +28,8 @@
 //! (varint) and detail; number of signers, each a name; then for each message that has a signer or
 //! a loop count: how many messages it is behind the last such, number of the signer (1 byte), loop
 //! count (1 byte). The body is the frames of the batch as they are. The particulars of a note are
-//! its subject. Cursors have a table (see [`super::table`]) as their body.
+//! its subject. Cursors have a table (see [`super::table`]) as their body. A cut stands where a repair
+//! found what could not be read; its body is zeros.
 
 use std::sync::Arc;
 
@@ -59,11 +60,12 @@ pub(super) enum Kind {
     Note = 3,
     Cursors = 4,
     CleanEnd = 5,
+    Cut = 6,
 }
 
 impl Kind {
     fn of(code: u8) -> Option<Kind> {
-        [Kind::Batch, Kind::Tick, Kind::Note, Kind::Cursors, Kind::CleanEnd]
+        [Kind::Batch, Kind::Tick, Kind::Note, Kind::Cursors, Kind::CleanEnd, Kind::Cut]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }
@@ -276,7 +278,7 @@ pub(super) fn read_entry(
         Kind::Note => {
             Body::Note(Note { subject: Arc::from(std::str::from_utf8(particulars).ok()?), body })
         }
-        Kind::Cursors | Kind::CleanEnd => return None,
+        Kind::Cursors | Kind::CleanEnd | Kind::Cut => return None,
     };
     Some(Entry {
         position: header.position,

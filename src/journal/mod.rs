@@ -15,14 +15,15 @@
 //! | --- | --- |
 //! | `<number>.segment` | entries, one after the other: head in [`table`], entries in [`layout`] |
 //! | `<number>.spare`, `<number>.new` | a file for the next segment; one that was not finished |
-//! | `snapshots/<number>.snapshots` | states of filters: [`snapshots`] |
+//! | `snapshots/<number>.snapshots` | states of filters: [`snapshots`], [`states`] |
 //! | `values/<number>.value` | small named values: [`values`] |
+//! | `damaged/` | what a repair has taken out: [`repair()`] |
 //! | `memory` | of a journal in memory, what outlives it: [`memory`] |
 //!
 //! In reading order: what an entry is ([`Entry`], [`layout`], [`table`]), what the threads share
 //! ([`state`], [`readers`]), appending ([`append`]), writing ([`stage`], [`disk`], [`writer`]), what is given
 //! up ([`retention`]), reading ([`reader`], [`walk`]), opening ([`recovery`], [`scan`]), and reading
-//! beside an engine that runs ([`read_only`]).
+//! beside an engine that runs ([`read_only`], [`survey()`]).
 
 mod append;
 mod disk;
@@ -41,6 +42,7 @@ mod read_only;
 mod reader;
 mod readers;
 mod recovery;
+mod repair;
 mod retention;
 mod scan;
 mod segment;
@@ -49,7 +51,9 @@ mod snapshots;
 mod spares;
 mod stage;
 mod state;
+mod states;
 mod status;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -80,6 +84,7 @@ pub use reader::ReaderOptions;
 pub use reader::Reads;
 pub use reader::Start;
 pub use recovery::Recovery;
+pub use repair::repair;
 pub use scan::Damage;
 pub use settings::Compression;
 pub use settings::FullAction;
@@ -88,6 +93,11 @@ pub use settings::StorageKind;
 pub use snapshots::Snapshot;
 pub use status::ReaderStatus;
 pub use status::Status;
+pub use survey::Amount;
+pub use survey::Finding;
+pub use survey::Survey;
+pub use survey::SurveyedReader;
+pub use survey::survey;
 
 use crate::message::Batch;
 use crate::message::Source;

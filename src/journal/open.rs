@@ -1,12 +1,12 @@
 //! How a journal and its readers are opened and closed, and what is asked of it besides entries.
 
-use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::fs::TryLockError;
 use std::io;
 use std::io::Read;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -20,6 +20,7 @@ use super::Journal;
 use super::Keeper;
 use super::disk::Disk;
 use super::entry::Position;
+use super::files;
 use super::memory;
 use super::memory::Memory;
 use super::reader::Keeps;
@@ -53,9 +54,9 @@ pub(super) fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<(Journal, Recovery), Error> {
     let folder = base_dir.join(&settings.path);
-    fs::create_dir_all(base_dir).map_err(|error| Error::io("make base_dir", error))?;
+    files::make_folder(base_dir).map_err(|error| Error::io("make base_dir", error))?;
     let lock = Lock::take(base_dir)?;
-    fs::create_dir_all(&folder).map_err(|error| Error::io("make the journal's folder", error))?;
+    files::make_folder(&folder).map_err(|error| Error::io("make the journal's folder", error))?;
     let limits = Limits::of(settings, &folder);
     let mut opened = match limits.storage {
         StorageKind::Disk => recovery::open(&folder, &limits, &*clock)?,
@@ -286,7 +287,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    fn take(base_dir: &Path) -> Result<Lock, Error> {
+    pub(super) fn take(base_dir: &Path) -> Result<Lock, Error> {
         let failed = |error| Error::io("lock base_dir", error);
         let path = base_dir.join("lock");
         let mut file = OpenOptions::new()
@@ -294,6 +295,7 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(files::OWNER_ALONE)
             .open(path)
             .map_err(failed)?;
         match file.try_lock() {

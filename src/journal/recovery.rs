@@ -18,6 +18,7 @@ use super::disk::Active;
 use super::disk::Disk;
 use super::disk::Start;
 use super::entry::Position;
+use super::files;
 use super::layout::Kind;
 use super::open::Opened;
 use super::open::Storage;
@@ -65,17 +66,21 @@ pub struct Recovery {
 }
 
 /// A segment found in the folder.
-struct Candidate {
-    file: Arc<File>,
-    head: Head,
-    is_sound: bool,
+pub(super) struct Candidate {
+    pub(super) file: Arc<File>,
+    pub(super) head: Head,
+    pub(super) is_sound: bool,
 }
 
 /// Opens the journal in `folder`, or makes one.
 pub(super) fn open(folder: &Path, limits: &Limits, clock: &dyn Clock) -> Result<Opened, Error> {
     let mut recovery = Recovery::default();
     let mut known = Known::default();
-    let candidates = candidates(folder, &mut known, &mut recovery)?;
+    let mut candidates = candidates(folder, &mut known, &mut recovery.remarks)?;
+    for void in drop_void(&mut candidates) {
+        // Nothing is lost if it stays: it is left out again.
+        let _ = files::remove(&segment::path(folder, void));
+    }
     let now = clock.wall();
     let mut opening = Opening { folder, limits, now, recovery, known };
     opening.open(&candidates)
@@ -210,8 +215,8 @@ impl Opening<'_> {
             let segment = state.segments.back().expect("each candidate is a segment").clone();
             self.recovery.cut = scan.cut;
             let file = reopen(&segment)?;
-            file.set_len(scan.used)
-                .and_then(|()| file.sync_all())
+            files::resize(&segment.path, &file, scan.used)
+                .and_then(|()| files::sync(&segment.path, &file))
                 .map_err(|error| Error::segment(segment.number, error))?;
             if segment.last() < segment.first {
                 disk.previous = newest.head.previous;
@@ -226,7 +231,7 @@ impl Opening<'_> {
         state.segments.push_back(begun);
         if let Some(segment) = emptied {
             // Nothing is lost if it stays: it is empty, and goes with the others.
-            let _ = fs::remove_file(&segment.path);
+            let _ = files::remove(&segment.path);
         }
         Ok(end)
     }
@@ -252,7 +257,7 @@ impl Opening<'_> {
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("spare") if spares.is_empty() => spares.push(path),
                 Some("spare" | "new") => {
-                    fs::remove_file(&path).map_err(failed)?;
+                    files::remove(&path).map_err(failed)?;
                 }
                 _ => {}
             }
@@ -262,10 +267,10 @@ impl Opening<'_> {
 }
 
 /// Reads the heads of all segments, and takes the tables of the newest sound one.
-fn candidates(
+pub(super) fn candidates(
     folder: &Path,
     known: &mut Known,
-    recovery: &mut Recovery,
+    remarks: &mut Vec<String>,
 ) -> Result<Vec<Candidate>, Error> {
     let mut candidates: Vec<Candidate> = Vec::new();
     let numbers = segment::list(folder).map_err(|error| Error::io("list the segments", error))?;
@@ -282,7 +287,7 @@ fn candidates(
             Ok(_) | Err(Problem::Damaged) => {
                 let before = candidates.last().map(|candidate| &candidate.head);
                 let head = segment::guess_head(&file, number, before).map_err(failed)?;
-                recovery.remarks.push(format!(
+                remarks.push(format!(
                     "the head of segment {number} is damaged; {}",
                     if head.is_some() { "its entries are read" } else { "it holds no entry" }
                 ));
@@ -290,25 +295,22 @@ fn candidates(
             }
         }
     }
-    drop_void(folder, &mut candidates);
     (known.sources, known.cursors) = tables;
     Ok(candidates)
 }
 
-/// Leaves out segments all of whose positions stand in a newer one.
-fn drop_void(folder: &Path, candidates: &mut Vec<Candidate>) {
+/// Leaves out segments all of whose positions stand in a newer one; gives their numbers.
+pub(super) fn drop_void(candidates: &mut Vec<Candidate>) -> Vec<u64> {
     let mut next_first = Position(u64::MAX);
-    let mut index = candidates.len();
-    while index > 0 {
-        index -= 1;
+    let mut void = Vec::new();
+    for index in (0..candidates.len()).rev() {
         if candidates[index].head.first >= next_first {
-            let void = candidates.remove(index);
-            // Nothing is lost if it stays: it is left out again.
-            let _ = fs::remove_file(segment::path(folder, void.head.segment));
+            void.push(candidates.remove(index).head.segment);
         } else {
             next_first = candidates[index].head.first;
         }
     }
+    void
 }
 
 fn reopen(segment: &Segment) -> Result<File, Error> {

@@ -18,6 +18,7 @@ use super::table::Reached;
 use super::table::Sources;
 use super::walk::Found;
 use super::walk::Walk;
+use crate::message::Batch;
 use crate::message::Source;
 
 /// Entries that cannot be read.
@@ -63,6 +64,7 @@ pub(super) struct Known {
 struct Told {
     header: RecordHeader,
     at: u64,
+    messages: usize,
     sources: Vec<(Source, Reached)>,
     cursors: Option<Vec<Cursor>>,
 }
@@ -78,11 +80,26 @@ pub(super) struct Bounds {
     pub(super) until: Option<Position>,
 }
 
+/// Is told of every record that counts, and how many messages are in it.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&RecordHeader, usize);
+
 /// Reads the segment in `file`.
 pub(super) fn scan(file: &Arc<File>, bounds: Bounds, known: &mut Known) -> io::Result<Scan> {
+    scan_with(file, bounds, known, None)
+}
+
+/// As [`scan`]; where somebody wants to be told of the records, their bodies are read too.
+pub(super) fn scan_with<'a>(
+    file: &Arc<File>,
+    bounds: Bounds,
+    known: &'a mut Known,
+    visit: Option<Visit<'a>>,
+) -> io::Result<Scan> {
+    let is_visited = visit.is_some();
     let mut scanning = Scanning {
         scan: Scan { last: bounds.first.previous(), used: bounds.data, ..Scan::default() },
         known,
+        visit,
         holes: Vec::new(),
         held_back: Vec::new(),
         seen: bounds.first.previous(),
@@ -101,9 +118,15 @@ pub(super) fn scan(file: &Arc<File>, bounds: Bounds, known: &mut Known) -> io::R
                 if is_void {
                     break;
                 }
-                let told = walk
-                    .contents(&header)?
-                    .and_then(|(particulars, body)| tell(header, walk.at(), &particulars, &body));
+                let contents = walk.contents(&header)?;
+                let told = contents.and_then(|(particulars, body)| {
+                    let told = tell(header, walk.at(), &particulars, &body)?;
+                    if !is_visited || !header.kind.is_entry() {
+                        return Some(told);
+                    }
+                    let entry = layout::read_entry(&header, &particulars, body)?;
+                    Some(Told { messages: entry.batch().map_or(0, Batch::len), ..told })
+                });
                 match told {
                     Some(told) => scanning.record(told),
                     None => scanning.hole(walk.at(), header.span(), Some(&header)),
@@ -133,12 +156,13 @@ fn tell(header: RecordHeader, at: u64, particulars: &[u8], body: &[u8]) -> Optio
         .into_iter()
         .map(|(source, position)| (source, Reached { position, seen }))
         .collect();
-    Some(Told { header, at, sources, cursors })
+    Some(Told { header, at, messages: 0, sources, cursors })
 }
 
 struct Scanning<'a> {
     scan: Scan,
     known: &'a mut Known,
+    visit: Option<Visit<'a>>,
     /// Holes of which it is not known whether they were synced.
     holes: Vec<Damage>,
     held_back: Vec<Told>,
@@ -187,8 +211,9 @@ impl Scanning<'_> {
     /// Holes up to `durable` are damage, and what was met between them counts.
     fn confirm(&mut self, durable: Position, until: Option<Position>) {
         let open = self.holes.iter().position(|hole| {
+            // Where no entry is lost, one that comes later must be synced.
             let last = if hole.last == Position(u64::MAX) { hole.first } else { hole.last };
-            last > durable
+            last.max(hole.first) > durable
         });
         let confirmed = self.holes.drain(..open.unwrap_or(self.holes.len()));
         let ends = until.map_or(Position(u64::MAX), Position::previous);
@@ -214,6 +239,12 @@ impl Scanning<'_> {
         if header.kind.is_entry() {
             self.scan.last = self.scan.last.max(header.position);
             self.scan.places.push((header.position, told.at));
+        }
+        if header.kind == Kind::Cut {
+            self.scan.last = self.scan.last.max(header.position);
+        }
+        if let Some(visit) = &mut self.visit {
+            visit(&header, told.messages);
         }
         self.scan.time = header.time;
         self.scan.engine_time = self.scan.engine_time.max(header.engine_time);

@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::fs::File;
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +12,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use nix::errno::Errno;
-use nix::fcntl::FallocateFlags;
-use nix::fcntl::fallocate;
-
 use super::entry::Position;
+use super::files;
 use super::table::Cursor;
 use super::table::Head;
 use super::table::Previous;
@@ -156,42 +151,19 @@ pub(super) fn create(
     spare: Option<PathBuf>,
 ) -> io::Result<Arc<Segment>> {
     let unnamed = spare.unwrap_or_else(|| folder.join(format!("{:020}.new", head.segment)));
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&unnamed)?;
-    reserve(&file, capacity)?;
-    file.write_all_at(encoded, 0)?;
-    file.sync_all()?;
+    let file = files::open_or_create(&unnamed)?;
+    files::reserve(&unnamed, &file, capacity)?;
+    files::write_at(&unnamed, &file, encoded, 0)?;
+    files::sync(&unnamed, &file)?;
     let segment = Segment::new(folder, &Head { length: encoded.len() as u64, ..head.clone() });
-    fs::rename(&unnamed, &segment.path)?;
-    sync_folder(folder)?;
+    files::rename(&unnamed, &segment.path)?;
+    files::sync_folder(folder)?;
     Ok(Arc::new(segment))
 }
 
 /// Makes a file with room for `bytes`.
 pub(super) fn reserve_file(path: &Path, bytes: u64) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    reserve(&file, bytes)
-}
-
-/// Makes names in `folder` durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Sees to it that the file has room for `bytes`.
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    if length >= bytes {
-        return Ok(());
-    }
-    let from = i64::try_from(length).map_err(io::Error::other)?;
-    let more = i64::try_from(bytes - length).map_err(io::Error::other)?;
-    match fallocate(file, FallocateFlags::empty(), from, more) {
-        Ok(()) => Ok(()),
-        // A file system that cannot reserve grows the file as it is written.
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => file.set_len(bytes),
-        Err(error) => Err(error.into()),
-    }
+    files::reserve(path, &files::open_or_create(path)?, bytes)
 }
 
 /// What the head of a segment must have said, by its first sound entry.

@@ -1,42 +1,23 @@
 //! Snapshots of filters: states at positions, many in one file.
 //!
-//! A file `<number>.snapshots` in the folder `snapshots` gets its name when it is whole and synced.
-//!
-//! | bytes | what |
-//! | --- | --- |
-//! | 8 | magic `HEKASNAP` |
-//! | 4 | version of the format, 1 |
-//! | 4 | CRC32 of what follows up to the first state |
-//! | 4 | bytes of what follows up to the first state |
-//! | 16 | id of the journal |
-//! | 8 | when it was stored, wall clock, nanoseconds since the epoch |
-//! | | varint count, then for each state: reader (varint length, name), position (8), bytes (8), CRC32 of the state (4) |
-//! | | the states, one after the other |
-//!
-//! A file goes when newer ones have a state of each reader in it, save one an hour, which stays as
-//! long as the history behind it. A state that has not changed is not written again: the cursor of
-//! its reader moves.
+//! What is in a file is told in [`super::states`]. A file goes when newer ones have a state of each
+//! reader in it, save one an hour, which stays as long as the history behind it. A state that has not
+//! changed is not written again: the cursor of its reader moves.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fs;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::path::PathBuf;
 
 use super::Error;
-use super::encoding::Cut;
-use super::encoding::put_prefixed;
-use super::encoding::put_varint;
 use super::entry::Position;
 use super::files;
 use super::segment;
-use super::walk::read_at;
+use super::states;
+use super::states::Stored;
 
-const MAGIC: [u8; 8] = *b"HEKASNAP";
-const VERSION: u32 = 1;
-const FIXED: usize = 20;
 /// Holds the room for one round of snapshots.
 const RESERVE: &str = "reserve";
 const HOUR: i64 = 3_600_000_000_000;
@@ -50,24 +31,6 @@ pub struct Snapshot {
     pub position: Position,
     /// The state, or nothing when it is as it was and only the position moves.
     pub state: Option<Vec<u8>>,
-}
-
-/// Where a state lies.
-#[derive(Clone, Debug)]
-pub(super) struct Kept {
-    pub(super) reader: String,
-    pub(super) position: Position,
-    pub(super) at: u64,
-    pub(super) bytes: u64,
-    pub(super) crc: u32,
-}
-
-/// A file of states.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) time: i64,
-    bytes: u64,
-    pub(super) states: Vec<Kept>,
 }
 
 /// All snapshots of a journal.
@@ -91,18 +54,18 @@ impl Snapshots {
         remarks: &mut Vec<String>,
     ) -> Result<Snapshots, Error> {
         let failed = |error| Error::io("read the snapshots", error);
-        fs::create_dir_all(&folder).map_err(failed)?;
+        files::make_folder(&folder).map_err(failed)?;
         let mut snapshots = Snapshots { folder, id, next: 1, ..Snapshots::default() };
         for file in fs::read_dir(&snapshots.folder).map_err(failed)? {
             let path = file.map_err(failed)?.path();
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
             let is_whole = path.extension().is_some_and(|extension| extension == "snapshots");
             let (Some(number), true) = (number, is_whole) else {
-                fs::remove_file(&path).map_err(failed)?;
+                files::remove(&path).map_err(failed)?;
                 continue;
             };
             snapshots.next = snapshots.next.max(number + 1);
-            let Some((journal, mut stored)) = read_head(&path).map_err(failed)? else {
+            let Some((journal, mut stored)) = states::read_head(&path).map_err(failed)? else {
                 remarks.push(format!("snapshot file {number} is damaged and left out"));
                 continue;
             };
@@ -134,34 +97,10 @@ impl Snapshots {
         history: i64,
     ) -> Result<(), Error> {
         let number = self.next;
-        let mut table = Vec::new();
-        let mut states = Vec::with_capacity(snapshots.len());
-        let mut kept = Vec::with_capacity(snapshots.len());
-        put_varint(&mut table, snapshots.len() as u64);
-        for snapshot in snapshots {
-            let state = snapshot.state.as_deref().unwrap_or_default();
-            let crc = crc32fast::hash(state);
-            put_prefixed(&mut table, snapshot.reader.as_bytes());
-            table.extend_from_slice(&snapshot.position.0.to_le_bytes());
-            table.extend_from_slice(&(state.len() as u64).to_le_bytes());
-            table.extend_from_slice(&crc.to_le_bytes());
-            states.push(state);
-            kept.push(Kept {
-                reader: snapshot.reader.clone(),
-                position: snapshot.position,
-                at: 0,
-                bytes: state.len() as u64,
-                crc,
-            });
-        }
-        let head = encode_head(&self.id, time, &table)?;
-        let mut at = head.len() as u64;
-        for kept in &mut kept {
-            kept.at = at;
-            at += kept.bytes;
-        }
+        let (head, kept) = states::encode(&self.id, time, snapshots)?;
+        let at = head.len() as u64 + kept.iter().map(|kept| kept.bytes).sum::<u64>();
         let mut parts = vec![&head[..]];
-        parts.extend(states);
+        parts.extend(snapshots.iter().map(|it| it.state.as_deref().unwrap_or_default()));
         self.write(number, &parts, at)?;
         self.next += 1;
         for kept in &kept {
@@ -179,8 +118,8 @@ impl Snapshots {
         let path = self.path(number);
         let mut written = files::replace(&path, parts);
         if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
-            let _ = fs::remove_file(path.with_extension("new"));
-            let _ = fs::remove_file(&reserve);
+            let _ = files::remove(&path.with_extension("new"));
+            let _ = files::remove(&reserve);
             written = files::replace(&path, parts);
         }
         written.map_err(|error| Error::io("store snapshots", error))?;
@@ -245,12 +184,10 @@ impl Snapshots {
         let Some(kept) = kept else { return Ok(None) };
         let failed = |error| Error::io("read a snapshot", error);
         let file = File::open(self.path(number)).map_err(failed)?;
-        let mut state = vec![0; usize::try_from(kept.bytes).unwrap_or(0)];
-        let read = read_at(&file, &mut state, kept.at).map_err(failed)?;
-        if read < state.len() || crc32fast::hash(&state) != kept.crc {
-            return Err(Error::Snapshot { reader: reader.to_owned() });
+        match states::read_state(&file, kept).map_err(failed)? {
+            Some(state) => Ok(Some((kept.position, state))),
+            None => Err(Error::Snapshot { reader: reader.to_owned() }),
         }
-        Ok(Some((kept.position, state)))
     }
 
     fn clean(&mut self, history: i64) {
@@ -269,7 +206,7 @@ impl Snapshots {
             }
         }
         for number in gone {
-            if let Err(error) = fs::remove_file(self.path(number)) {
+            if let Err(error) = files::remove(&self.path(number)) {
                 tracing::warn!(%error, number, "cannot remove a snapshot file");
             }
             self.files.remove(&number);
@@ -279,59 +216,4 @@ impl Snapshots {
     fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number:012}.snapshots"))
     }
-}
-
-fn encode_head(id: &[u8; 16], time: i64, table: &[u8]) -> Result<Vec<u8>, Error> {
-    let length = 24 + table.len();
-    let narrow = u32::try_from(length)
-        .map_err(|_| Error::TooMany { what: "snapshots", most: u32::MAX as usize })?;
-    let mut out = Vec::with_capacity(FIXED + length);
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&narrow.to_le_bytes());
-    out.extend_from_slice(id);
-    out.extend_from_slice(&time.to_le_bytes());
-    out.extend_from_slice(table);
-    let crc = crc32fast::hash(&out[FIXED..]);
-    out[12..16].copy_from_slice(&crc.to_le_bytes());
-    Ok(out)
-}
-
-pub(super) fn read_head(path: &Path) -> io::Result<Option<([u8; 16], Stored)>> {
-    let file = File::open(path)?;
-    let total = file.metadata()?.len();
-    let mut fixed = [0; FIXED];
-    if read_at(&file, &mut fixed, 0)? < FIXED || fixed[..8] != MAGIC {
-        return Ok(None);
-    }
-    let mut from = Cut::new(&fixed[8..]);
-    let (version, crc, length) = (from.u32(), from.u32(), from.u32());
-    let (Some(VERSION), Some(crc), Some(length)) = (version, crc, length) else { return Ok(None) };
-    if u64::from(length) + FIXED as u64 > total {
-        return Ok(None);
-    }
-    let mut head = vec![0; length as usize];
-    read_at(&file, &mut head, FIXED as u64)?;
-    if crc32fast::hash(&head) != crc {
-        return Ok(None);
-    }
-    Ok(decode_head(&head, total))
-}
-
-fn decode_head(head: &[u8], total: u64) -> Option<([u8; 16], Stored)> {
-    let mut from = Cut::new(head);
-    let journal = from.array()?;
-    let time = from.u64()?.cast_signed();
-    let mut at = (FIXED + head.len()) as u64;
-    let mut states = Vec::new();
-    for _ in 0..from.length()? {
-        let reader = from.text()?.to_owned();
-        let position = Position(from.u64()?);
-        let bytes = from.u64()?;
-        let crc = from.u32()?;
-        states.push(Kept { reader, position, at, bytes, crc });
-        at = at.checked_add(bytes)?;
-    }
-    (at <= total).then_some((journal, Stored { time, bytes: total, states }))
 }

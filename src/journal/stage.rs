@@ -9,12 +9,13 @@
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 
+use super::files;
 use super::walk::read_at;
 
 /// What offsets and lengths of writes are multiples of, in bytes.
@@ -26,6 +27,7 @@ const ROOM: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Stage {
     file: File,
+    path: PathBuf,
     memory: Box<[u8]>,
     /// Where in `memory` the first block starts.
     start: usize,
@@ -51,7 +53,9 @@ impl Stage {
         let start = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
         let inside = usize::try_from(at % BLOCK as u64).unwrap_or_default();
         let first = at - inside as u64;
-        let mut stage = Stage { file, memory, start, first, gathered: inside, written: inside };
+        let path = path.to_owned();
+        let mut stage =
+            Stage { file, path, memory, start, first, gathered: inside, written: inside };
         if inside > 0 {
             let block = &mut stage.memory[start..start + BLOCK];
             let read = read_at(&stage.file, block, first)?;
@@ -102,7 +106,7 @@ impl Stage {
         let end = self.gathered.next_multiple_of(BLOCK);
         let (from, until) = (self.start + self.gathered, self.start + end);
         self.memory[from..until].fill(0);
-        self.file.write_all_at(&self.memory[self.start..until], self.first)?;
+        files::write_at(&self.path, &self.file, &self.memory[self.start..until], self.first)?;
         let whole = self.gathered / BLOCK * BLOCK;
         let last = self.start + whole;
         self.memory.copy_within(last..self.start + self.gathered, self.start);
@@ -114,7 +118,7 @@ impl Stage {
 
     /// Makes durable what was written.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        files::sync(&self.path, &self.file)
     }
 }
 

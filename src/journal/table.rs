@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `HEKAJRNL` |
 //! | 8 | 4 | version of the format, 1 |
-//! | 12 | 4 | CRC32 of everything from byte 16 to the end of the head |
+//! | 12 | 4 | CRC32 of all of the head but these bytes |
 //! | 16 | 4 | bytes of the head, a multiple of 4096; entries follow |
 //! | 20 | 4 | partition, 0 |
 //! | 24 | 16 | id of the journal |
@@ -105,9 +105,25 @@ pub(super) enum Problem {
 impl Head {
     /// Encodes head and tables.
     pub(super) fn encode(&self, sources: &Sources, cursors: &[Cursor]) -> Vec<u8> {
-        let sources = encode_sources(sources);
-        let cursors = encode_cursors(cursors);
+        let (sources, cursors) = (encode_sources(sources), encode_cursors(cursors));
         let length = (FIXED + sources.len() + cursors.len()).div_ceil(PAGE) * PAGE;
+        self.put_together(length, &sources, &cursors)
+    }
+
+    /// Encodes head and tables into what fits `room` bytes of whole pages; nothing when they do not.
+    pub(super) fn encode_into(
+        &self,
+        room: u64,
+        sources: &Sources,
+        cursors: &[Cursor],
+    ) -> Option<Vec<u8>> {
+        let (sources, cursors) = (encode_sources(sources), encode_cursors(cursors));
+        let length = usize::try_from(room).ok()? / PAGE * PAGE;
+        let fits = FIXED + sources.len() + cursors.len() <= length && length > 0;
+        fits.then(|| self.put_together(length, &sources, &cursors))
+    }
+
+    fn put_together(&self, length: usize, sources: &[u8], cursors: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -129,10 +145,10 @@ impl Head {
         }
         out.extend_from_slice(&narrow(sources.len()));
         out.extend_from_slice(&narrow(cursors.len()));
-        out.extend_from_slice(&sources);
-        out.extend_from_slice(&cursors);
+        out.extend_from_slice(sources);
+        out.extend_from_slice(cursors);
         out.resize(length, 0);
-        let crc = crc32fast::hash(&out[16..]);
+        let crc = checksum(&out);
         out[12..16].copy_from_slice(&crc.to_le_bytes());
         out
     }
@@ -143,12 +159,7 @@ impl Head {
         if from.array() != Some(MAGIC) {
             return Err(Problem::Damaged);
         }
-        match from.u32() {
-            Some(VERSION) => {}
-            Some(version) => return Err(Problem::Version(version)),
-            None => return Err(Problem::Damaged),
-        }
-        from.u32();
+        from.u64();
         let length = from.u32().ok_or(Problem::Damaged)? as usize;
         let is_plausible = (PAGE..=LARGEST_HEAD).contains(&length) && length.is_multiple_of(PAGE);
         if is_plausible { Ok(length) } else { Err(Problem::Damaged) }
@@ -160,8 +171,13 @@ impl Head {
             return Err(Problem::Damaged);
         }
         let crc = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
-        if crc != crc32fast::hash(&bytes[16..]) {
+        if crc != checksum(bytes) {
             return Err(Problem::Damaged);
+        }
+        // Newer versions have these first fields too, so that damage is not taken for one.
+        let version = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+        if version != VERSION {
+            return Err(Problem::Version(version));
         }
         Head::fields(bytes).ok_or(Problem::Damaged)
     }
@@ -188,6 +204,13 @@ impl Head {
         let cursors = decode_cursors(from.bytes(cursors)?)?;
         Some((head, sources, cursors))
     }
+}
+
+fn checksum(head: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&head[..12]);
+    crc.update(&head[16..]);
+    crc.finalize()
 }
 
 /// Encodes the table of sources.

@@ -5,12 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 
 use super::Error;
 use super::encoding::Cut;
 use super::encoding::put_prefixed;
 use super::files;
+use super::survey;
+use super::survey::Finding;
 
 /// The values of a journal.
 #[derive(Debug, Default)]
@@ -31,7 +35,7 @@ impl Values {
     /// Reads what is in `folder`; what is damaged is left out and named.
     pub(super) fn open(folder: PathBuf, remarks: &mut Vec<String>) -> Result<Values, Error> {
         let failed = |error| Error::io("read the journal's values", error);
-        fs::create_dir_all(&folder).map_err(failed)?;
+        files::make_folder(&folder).map_err(failed)?;
         let mut values = Values { folder, known: HashMap::new(), next: 1 };
         for file in fs::read_dir(&values.folder).map_err(failed)? {
             let path = file.map_err(failed)?.path();
@@ -62,7 +66,7 @@ impl Values {
         let failed = |error| Error::io("keep a value of the journal", error);
         if value.is_empty() {
             if let Some(number) = known {
-                fs::remove_file(self.path(number)).map_err(failed)?;
+                files::remove(&self.path(number)).map_err(failed)?;
                 self.known.remove(name);
             }
             return Ok(());
@@ -80,6 +84,22 @@ impl Values {
     fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number}.value"))
     }
+}
+
+/// The damaged values in `folder`, looked at without changing it.
+pub(super) fn look(folder: &Path) -> Result<Vec<Finding>, Error> {
+    let failed = |error| Error::io("read the journal's values", error);
+    let mut findings = Vec::new();
+    for path in files::list(folder, "value").map_err(failed)? {
+        match fs::read(&path) {
+            Ok(bytes) if decode(&bytes).is_none() => {
+                findings.push(survey::whole_file(&path, "a value"));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(findings)
 }
 
 fn encode(name: &str, value: &[u8]) -> Vec<u8> {

@@ -150,7 +150,7 @@ impl Writer {
         let until = self.shared.end();
         if self.disk.active.is_some() {
             let new = self.new_cursors();
-            self.write_cursors(&new)?;
+            self.write_cursors(new.as_deref())?;
         }
         loop {
             let (held, durable) = self.unwritten(until);
@@ -217,35 +217,32 @@ impl Writer {
     fn sync(&mut self) -> io::Result<()> {
         self.write()?;
         let cursors = self.due_cursors();
-        self.write_cursors(&cursors)?;
+        self.write_cursors(cursors.as_deref())?;
         self.sync_written()?;
-        self.shared.lock().readers.note_stored(&cursors);
+        self.shared.lock().readers.note_stored(&cursors.unwrap_or_default());
         Ok(())
     }
 
-    fn due_cursors(&mut self) -> Vec<Cursor> {
+    fn due_cursors(&mut self) -> Option<Vec<Cursor>> {
         let mut state = self.shared.lock();
         let is_due = self.last_cursors.elapsed() >= HOUSE || state.wants_room || state.is_stopping;
         if !is_due || !state.readers.is_dirty(state.durable) {
-            return Vec::new();
+            return None;
         }
         self.last_cursors = Instant::now();
         state.readers.is_changed = false;
-        state.readers.cursors(state.durable, self.shared.clock.wall())
+        Some(state.readers.cursors(state.durable, self.shared.clock.wall()))
     }
 
-    fn new_cursors(&mut self) -> Vec<Cursor> {
+    fn new_cursors(&mut self) -> Option<Vec<Cursor>> {
         let mut state = self.shared.lock();
-        if !std::mem::take(&mut state.readers.is_changed) {
-            return Vec::new();
-        }
-        state.readers.cursors(state.durable, self.shared.clock.wall())
+        let is_changed = std::mem::take(&mut state.readers.is_changed);
+        is_changed.then(|| state.readers.cursors(state.durable, self.shared.clock.wall()))
     }
 
-    fn write_cursors(&mut self, cursors: &[Cursor]) -> io::Result<()> {
-        if cursors.is_empty() {
-            return Ok(());
-        }
+    /// Writes down where readers are, where there is something new; that there is none is too.
+    fn write_cursors(&mut self, cursors: Option<&[Cursor]>) -> io::Result<()> {
+        let Some(cursors) = cursors else { return Ok(()) };
         let done = self.write_control(Kind::Cursors, &Disk::cursors_body(cursors));
         if done.is_err() {
             self.shared.lock().readers.is_changed = true;

@@ -1,5 +1,7 @@
 //! Where messages go.
 
+use std::path::Path;
+
 use crate::plugin::Kind;
 use crate::plugin::Output;
 
@@ -26,3 +28,12 @@ pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<tcp::TcpOutput>(),
     Kind::output::<udp::UdpOutput>(),
 ];
+
+/// Gives up what outputs called `name` have written down below `base_dir` besides their cursor; tells
+/// whether there was anything.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn forget(base_dir: &Path, name: &str) -> std::io::Result<bool> {
+    file::forget(base_dir, name)
+}

@@ -12,6 +12,7 @@ mod engine;
 mod filter;
 mod harness;
 mod heka_test;
+mod journal;
 mod lpeg;
 mod quickstart;
 mod readme;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         filter::trials(),
         heka_test::trials(),
         replay::trials(),
+        journal::trials(),
         lpeg::trials(),
         check::trials(),
         reports::trials(),

@@ -237,7 +237,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Starts the encoder of this kind, as it is without settings.
-fn encoder(kind: &str, max_message_size: usize) -> anyhow::Result<Box<dyn Encoding>> {
+pub(super) fn encoder(kind: &str, max_message_size: usize) -> anyhow::Result<Box<dyn Encoding>> {
     let row = CATALOG.encoders.iter().find(|row| row.name == kind);
     let row = row.with_context(|| format!("there is no {kind}"))?;
     let encoder = (row.read)(toml::Deserializer::parse("")?)?;

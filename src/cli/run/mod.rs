@@ -119,7 +119,7 @@ impl Command {
         // Watching begins before scripts are read, so that no change goes unnoticed.
         let mut watch = super::watch::Watch::start(plan.watched_files());
         let mut pipeline = Pipeline::start(plan, mode, clock.clone()).await?;
-        let mut admin = Admin::start(admin_settings(pipeline.plan().config())?, metrics).await?;
+        let mut admin = Admin::start(admin_settings(&pipeline)?, metrics).await?;
         let mut screen = Screen::new(self.quiet);
         let mut look = tokio::time::interval(LOOK);
         let mut reported = Instant::now();
@@ -209,7 +209,12 @@ impl Command {
     }
 }
 
-fn admin_settings(config: &Config) -> anyhow::Result<crate::admin::Settings> {
+fn admin_settings(pipeline: &Pipeline) -> anyhow::Result<crate::admin::Settings> {
+    let config = pipeline.plan().config();
+    let (journal, base_dir) = (pipeline.journal().clone(), config.hekad.base_dir.clone());
+    let forget = move |reader: &str| {
+        super::journal::forget(&journal, &base_dir, reader, |known| known.is_retired)
+    };
     let admin = &config.hekad.admin;
     let tls = configuration::admin_tls(config)
         .map_err(|problems| anyhow::anyhow!(crate::config::render_all(&problems, false)))?;
@@ -218,6 +223,7 @@ fn admin_settings(config: &Config) -> anyhow::Result<crate::admin::Settings> {
         token: admin.token.clone(),
         tls,
         folder: config.hekad.base_dir.clone(),
+        forget: Arc::new(forget),
     })
 }
 

@@ -1,7 +1,10 @@
 //! The journal from outside: what is appended is read, whatever happens in between.
 
+mod damage;
 mod faults;
 mod model;
+mod power;
+mod refused;
 
 use std::path::Path;
 use std::sync::Arc;

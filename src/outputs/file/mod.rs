@@ -12,6 +12,7 @@ mod target;
 mod tests;
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,11 @@ use crate::stdx::duration;
 const MUCH: usize = 4 << 20;
 /// Stands for the engine's own folder at the start of a path.
 const BASE_DIR: &str = "${base_dir}";
+
+/// Removes what an output called `name` has written down of its file; tells whether there was any.
+pub(super) fn forget(base_dir: &Path, name: &str) -> std::io::Result<bool> {
+    note::forget(base_dir, name)
+}
 
 /// Appends records to a file.
 #[derive(Debug, Deserialize)]

@@ -23,11 +23,14 @@
 //! what was not certain does not come again: then half a record is cut off, and no more.
 
 use std::ffi::OsStr;
+use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -74,6 +77,24 @@ pub(super) enum Found {
     Changed,
 }
 
+/// Where the note of the output called `name` is.
+fn path_of(base_dir: &Path, name: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    // Names that look alike have notes of their own.
+    let number = crc32fast::hash(name.as_bytes());
+    let looks: String = name.chars().map(plain).take(100).collect();
+    base_dir.join("outputs").join(format!("{looks}-{number:08x}.end"))
+}
+
+/// Removes the note of the output called `name`; tells whether there was one.
+pub(super) fn forget(base_dir: &Path, name: &str) -> std::io::Result<bool> {
+    match std::fs::remove_file(path_of(base_dir, name)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Note {
     /// Opens the note of the output called `name`, and cuts off its file what comes again.
     pub(super) fn open(
@@ -81,15 +102,12 @@ impl Note {
         name: &str,
         journal: Option<[u8; 16]>,
     ) -> anyhow::Result<Note> {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let folder = base_dir.join("outputs");
-        // Names that look alike have notes of their own.
-        let number = crc32fast::hash(name.as_bytes());
-        let looks: String = name.chars().map(plain).take(100).collect();
-        let path = folder.join(format!("{looks}-{number:08x}.end"));
-        let opened = std::fs::create_dir_all(&folder).and_then(|()| {
+        let path = path_of(base_dir, name);
+        let folder = path.parent().unwrap_or(base_dir);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let opened = made.and_then(|()| {
             let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).open(&path)
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
         });
         let file = opened.with_context(|| format!("cannot open {}", path.display()))?;
         let mut note = Note { file, journal, says: Mutex::default() };

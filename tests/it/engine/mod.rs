@@ -37,6 +37,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Lines that are all different: `line 0`, `line 1`, …
-fn numbered_lines(count: usize) -> String {
+pub(crate) fn numbered_lines(count: usize) -> String {
     (0..count).map(|number| format!("line {number} of the log\n")).collect()
 }

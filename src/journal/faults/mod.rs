@@ -1,11 +1,15 @@
 //! Faults that tests inject where the disk would show them.
 
+pub(super) mod power;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+
+pub(super) use power::change;
 
 use super::disk::Disk;
 
