@@ -109,7 +109,7 @@ pub fn survey(path: &Path) -> Result<Survey, Error> {
     for index in 0..surveying.candidates.len() {
         surveying.segment(index)?;
     }
-    Ok(surveying.end()?)
+    Ok(surveying.end())
 }
 
 /// A survey under way.
@@ -250,7 +250,7 @@ impl Surveying {
         Ok(both.map(|damage| finding(&path, damage)).collect())
     }
 
-    fn end(mut self) -> Result<Survey, Error> {
+    fn end(mut self) -> Survey {
         let newest = self.survey.times.1;
         for reader in &mut self.survey.readers {
             let behind = self.places.partition_point(|place| *place <= reader.position);
@@ -264,7 +264,7 @@ impl Surveying {
         self.survey.sources =
             sources.map(|(source, reached)| (source, reached.position, reached.seen)).collect();
         self.survey.sources.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(self.survey)
+        self.survey
     }
 }
 

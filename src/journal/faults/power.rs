@@ -211,13 +211,14 @@ impl Disk {
 
     fn play(&mut self, done: &Done) {
         match done {
-            Done::Create(path) => match self.now.get(path) {
-                Some(file) => self.files[*file].change(Pending::Resize(0)),
-                None => {
+            Done::Create(path) => {
+                if let Some(file) = self.now.get(path) {
+                    self.files[*file].change(Pending::Resize(0));
+                } else {
                     let file = self.make(path.clone());
                     self.pending.push(Named::Put(path.clone(), file));
                 }
-            },
+            }
             Done::Write(path, bytes, at) => {
                 self.files[self.now[path]].change(Pending::Write(bytes.clone(), *at));
             }
@@ -249,8 +250,14 @@ impl Disk {
                 });
                 let settled: Vec<Named> =
                     self.pending.drain(..last.map_or(0, |last| last + 1)).collect();
-                settled.into_iter().for_each(|named| self.name(named));
+                self.name_all(settled);
             }
+        }
+    }
+
+    fn name_all(&mut self, settled: Vec<Named>) {
+        for named in settled {
+            self.name(named);
         }
     }
 
@@ -274,7 +281,7 @@ impl Disk {
     fn cut(mut self, random: &mut Random) -> Vec<(PathBuf, Vec<u8>)> {
         let kept = below(random, self.pending.len() + 1);
         let settled: Vec<Named> = self.pending.drain(..kept).collect();
-        settled.into_iter().for_each(|named| self.name(named));
+        self.name_all(settled);
         let names = std::mem::take(&mut self.names);
         names.into_iter().map(|(path, file)| (path, self.files[file].cut(random))).collect()
     }

@@ -126,8 +126,8 @@ fn check(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path, harm: Harm) {
         if name == path {
             // Behind the last entry, and between records, nothing is said; an end that is cut off looks
             // as after a crash.
-            let is_newest = Some(name)
-                == files.keys().filter(|it| it.extension() == name.extension()).next_back();
+            let is_newest =
+                Some(name) == files.keys().rfind(|it| it.extension() == name.extension());
             may_be_silent = match harm {
                 Harm::Flip(at) => at >= last_end || bytes[at] == 0,
                 Harm::CutOff(at) => at >= used || is_newest,

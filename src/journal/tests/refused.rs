@@ -90,9 +90,10 @@ fn refused_changes_lose_nothing() {
     let mut random = Random::seeded(number("HEKA_SEED").unwrap_or(1));
     if rounds >= u64::try_from(changes * 6).unwrap() {
         for after in 0..changes {
-            errors
-                .iter()
-                .for_each(|error| [1, 3].iter().for_each(|times| check(after, *times, *error)));
+            for error in errors {
+                check(after, 1, error);
+                check(after, 3, error);
+            }
         }
         return;
     }
