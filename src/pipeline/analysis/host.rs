@@ -46,6 +46,8 @@ pub(super) struct Host {
     pub(super) filtering: Option<Box<dyn Filtering>>,
     pub(super) reader: Reader,
     pub(super) pace: Pace,
+    /// It took too long or failed since it was last level: nobody waits for it.
+    pub(super) is_slow: bool,
     /// The last entry that is completely processed.
     pub(super) position: Position,
     /// Where it began in this run of the engine: without a snapshot it begins there again.
@@ -118,6 +120,7 @@ impl Host {
             keeping: Keeping::new(reader.position(), Duration::ZERO),
             reader,
             pace: Pace::Behind,
+            is_slow: false,
             filtering: None,
             muted_until: Mark::default(),
             passed_over: Vec::new(),

@@ -6,6 +6,7 @@
 //! is level. Filters never move between threads; what they inject goes into the journal through the
 //! thread's outbox.
 
+mod convoy;
 mod host;
 mod keeper;
 mod keeping;

@@ -1,5 +1,4 @@
-//! The pass: all filters of a thread that are level go over the next entries together; one that is
-//! behind goes on alone.
+//! The pass: all filters of a thread that are level go over the next entries together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,6 @@ use std::time::Instant;
 use super::host::Host;
 use super::host::Pace;
 use super::keeping;
-use super::recovery;
 use super::thread::Thread;
 use crate::journal::Body;
 use crate::journal::Entry;
@@ -19,9 +17,9 @@ use crate::matcher::Matches;
 use crate::pipeline::routing::Routing;
 use crate::stdx::clock;
 
-/// How long a filter that is behind goes on before the others have their turn, and the most one
-/// filter of several may take of a stride before it leaves the pass.
-const SLICE: Duration = Duration::from_millis(5);
+/// How long filters that are behind go on before the others have their turn, and the most one
+/// filter of several may take of a stride before it leaves them.
+pub(super) const SLICE: Duration = Duration::from_millis(5);
 /// At most so many entries are read before the filters run over them.
 const STRIDE: usize = 32;
 /// A stride is an entry longer for every so many filters: few filters find the messages in the
@@ -40,7 +38,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    fn new(entry: Arc<Entry>, routing: &Routing) -> Read {
+    pub(super) fn new(entry: Arc<Entry>, routing: &Routing) -> Read {
         let matches = entry.batch().map(|batch| routing.matches(batch));
         Read { entry, matches }
     }
@@ -55,10 +53,13 @@ impl Read {
 }
 
 /// How a filter's turn in a stride ended.
-enum Turn {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
     Over,
     /// It took more than its share.
     TooLong,
+    /// It failed, and is somewhere else now.
+    Failed,
 }
 
 impl Thread {
@@ -73,19 +74,10 @@ impl Thread {
         let cpu = clock::thread_cpu();
         let mut began = Instant::now();
         for index in 0..self.hosts.len() {
-            if !self.hosts[index].is_meant(&stride) {
-                self.hosts[index].pass_by(&last);
-                continue;
-            }
-            self.hosts[index].begin();
-            let turn = self.turn(index, &stride, (!is_alone).then_some(began));
-            self.hosts[index].end();
-            let now = Instant::now();
-            let host = &mut self.hosts[index];
-            host.spent += now - began;
-            began = now;
-            if matches!(turn, Turn::TooLong) {
-                host.leave();
+            if self.hosts[index].pace == Pace::Level
+                && self.turn(index, &stride, &mut began, is_alone) == Turn::TooLong
+            {
+                self.hosts[index].leave();
             }
         }
         self.share_out(clock::thread_cpu().saturating_sub(cpu));
@@ -99,13 +91,45 @@ impl Thread {
         true
     }
 
-    /// Takes one filter over a stride; where it is not alone, `began` says since when it is at it.
-    fn turn(&mut self, index: usize, stride: &[Read], began: Option<Instant>) -> Turn {
+    /// Takes one filter over a stride, for as long as it may unless it is alone; moves `began` from
+    /// when that began to when it ended.
+    pub(super) fn turn(
+        &mut self,
+        index: usize,
+        stride: &[Read],
+        began: &mut Instant,
+        is_alone: bool,
+    ) -> Turn {
+        let host = &mut self.hosts[index];
+        if !host.is_meant(stride) {
+            host.pass_by(stride);
+            return Turn::Over;
+        }
+        host.begin();
+        let turn = self.go_over(index, stride, (!is_alone).then_some(*began));
+        let host = &mut self.hosts[index];
+        host.end();
+        let now = Instant::now();
+        host.spent += now - *began;
+        *began = now;
+        turn
+    }
+
+    fn go_over(&mut self, index: usize, stride: &[Read], began: Option<Instant>) -> Turn {
         let mut unlooked = 0;
         let position = self.hosts[index].position;
         let mut rest = &stride[stride.partition_point(|read| read.entry.position <= position)..];
-        while !rest.is_empty() && self.hosts[index].pace == Pace::Level {
-            let (entries, messages) = self.over(index, rest);
+        while !rest.is_empty() {
+            let host = &mut self.hosts[index];
+            let (entries, messages, done) = host.entries(rest, &self.routing, &mut self.outbox);
+            let has_failed = done.is_err();
+            if let Err(trouble) = done {
+                keeping::recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
+            }
+            self.outbox.append_if_full();
+            if has_failed {
+                return Turn::Failed;
+            }
             rest = &rest[entries..];
             unlooked += messages;
             if unlooked >= MESSAGES_BETWEEN_LOOKS
@@ -120,21 +144,9 @@ impl Thread {
         Turn::Over
     }
 
-    /// Takes one filter over the first of these entries, or over several of them; tells how many,
-    /// and how many messages there were for it.
-    fn over(&mut self, index: usize, reads: &[Read]) -> (usize, usize) {
-        let host = &mut self.hosts[index];
-        let (entries, messages, done) = host.entries(reads, &self.routing, &mut self.outbox);
-        if let Err(trouble) = done {
-            keeping::recover(host, trouble, &self.journal, &self.keeper, &mut self.outbox);
-        }
-        self.outbox.append_if_full();
-        (entries, messages)
-    }
-
     /// Shares the CPU time of a stride out among the filters, by the time each has taken: asking
     /// the kernel for it around every filter would cost more than many of them do.
-    fn share_out(&mut self, cpu: Duration) {
+    pub(super) fn share_out(&mut self, cpu: Duration) {
         let spent: Duration = self.hosts.iter().map(|host| host.spent).sum();
         let scale = (cpu.as_secs_f64() / spent.as_secs_f64().max(1e-9)).min(1.0);
         for host in &mut self.hosts {
@@ -145,7 +157,7 @@ impl Thread {
     /// Reads what there is, at most [`STRIDE`] entries, and asks the matchers.
     fn stride(&mut self) -> Vec<Read> {
         let mut stride = Vec::new();
-        let most = (self.hosts.len() / FILTERS_PER_ENTRY).clamp(1, STRIDE);
+        let most = longest_stride(self.hosts.len());
         while stride.len() < most {
             match self.pass.next() {
                 Ok(Next::Entry(entry)) => stride.push(Read::new(entry, &self.routing)),
@@ -164,67 +176,6 @@ impl Thread {
         }
         stride
     }
-
-    /// Lets each filter that is behind go on for a slice; tells whether one moved.
-    pub(super) fn catch_up(&mut self) -> bool {
-        let mut is_moving = false;
-        for index in 0..self.hosts.len() {
-            match self.hosts[index].pace {
-                Pace::Behind => {
-                    let cpu = clock::thread_cpu();
-                    self.hosts[index].begin();
-                    is_moving |= self.slice(index);
-                    self.hosts[index].end();
-                    self.hosts[index].cpu += clock::thread_cpu().saturating_sub(cpu);
-                }
-                Pace::Paused(until) if Instant::now() >= until => {
-                    let host = &mut self.hosts[index];
-                    if let Err(error) = recovery::resume(host, &self.journal) {
-                        let reason = format!("{error:#}");
-                        recovery::pause(host, &reason, &self.journal, &mut self.outbox);
-                    }
-                    is_moving = true;
-                }
-                _ => {}
-            }
-        }
-        is_moving
-    }
-
-    fn slice(&mut self, index: usize) -> bool {
-        let until = Instant::now() + SLICE;
-        let mut is_moving = false;
-        while self.hosts[index].pace == Pace::Behind && Instant::now() < until {
-            let host = &mut self.hosts[index];
-            if host.position >= self.pass.position() {
-                host.join();
-                return true;
-            }
-            match host.reader.next() {
-                Ok(Next::Entry(entry)) => {
-                    is_moving = true;
-                    self.over(index, &[Read::new(entry, &self.routing)]);
-                }
-                Ok(Next::Missed { first, last, why }) => {
-                    report_missed(&host.plan.name, first, last, why);
-                    host.position = last;
-                }
-                Ok(Next::Empty) => {
-                    // Positions may have been left out, as after a crash.
-                    let passed = host.reader.position();
-                    is_moving |= passed > host.position;
-                    host.position = host.position.max(passed);
-                    break;
-                }
-                Err(error) => {
-                    tracing::error!(filter = &*host.plan.name, %error, "cannot read the journal");
-                    break;
-                }
-            }
-        }
-        self.has_moved |= is_moving;
-        is_moving
-    }
 }
 
 impl Host {
@@ -235,10 +186,12 @@ impl Host {
     }
 
     /// Goes past entries that hold nothing for it.
-    fn pass_by(&mut self, last: &Entry) {
-        if self.pace == Pace::Level && self.position < last.position {
-            self.position = last.position;
-            self.time = last.time;
+    fn pass_by(&mut self, stride: &[Read]) {
+        if let Some(Read { entry, .. }) = stride.last()
+            && self.position < entry.position
+        {
+            self.position = entry.position;
+            self.time = entry.time;
         }
     }
 
@@ -259,12 +212,14 @@ impl Host {
         if self.pace == Pace::Level {
             self.reader.seek(self.position);
             self.pace = Pace::Behind;
+            self.is_slow = true;
         }
     }
 
     /// Goes with the pass from here on.
-    fn join(&mut self) {
+    pub(super) fn join(&mut self) {
         self.pace = Pace::Level;
+        self.is_slow = false;
         self.reader.rest();
         if let Some(filtering) = &mut self.filtering {
             filtering.widen(1);
@@ -272,6 +227,11 @@ impl Host {
     }
 }
 
-fn report_missed(reader: &str, first: Position, last: Position, why: Missing) {
+/// How many entries so many filters go over at a time, at most.
+pub(super) fn longest_stride(filters: usize) -> usize {
+    (filters / FILTERS_PER_ENTRY).clamp(1, STRIDE)
+}
+
+pub(super) fn report_missed(reader: &str, first: Position, last: Position, why: Missing) {
     tracing::error!(reader, first = first.0, last = last.0, ?why, "entries were missed");
 }
