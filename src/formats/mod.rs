@@ -1,6 +1,7 @@
 //! Wire formats that inputs, decoders, encoders and outputs share.
 
 pub mod access_log;
+pub mod agent;
 pub mod csv;
 pub mod grok;
 pub mod json_fields;

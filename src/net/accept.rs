@@ -20,6 +20,7 @@ use super::Stream;
 use super::address;
 use super::address::Place;
 use super::stream::Raw;
+use super::tls;
 
 /// How many connections wait in the kernel until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -36,7 +37,7 @@ pub struct Options {
     /// How many connections there are at most; further ones wait.
     pub max_connections: usize,
     /// TLS, where it is spoken.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Arc<tls::Server>>,
     /// The permissions of a Unix socket, from its first moment on; those that the umask leaves
     /// where `None`.
     pub mode: Option<u32>,
@@ -113,7 +114,12 @@ impl Listener {
         loop {
             match self.accept_raw().await {
                 Ok((raw, peer)) => {
-                    return Ok(Accepted { raw, peer, tls: self.options.tls.clone(), permit });
+                    return Ok(Accepted {
+                        raw,
+                        peer,
+                        tls: self.options.tls.as_ref().map(|tls| tls.current()),
+                        permit,
+                    });
                 }
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) if is_exhausted(&error) => {

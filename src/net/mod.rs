@@ -11,6 +11,7 @@ pub mod tls;
 mod accept;
 mod address;
 mod connect;
+mod exchange;
 mod queued;
 mod stream;
 
@@ -20,6 +21,7 @@ pub use address::Address;
 pub use address::DatagramNet;
 pub use address::StreamNet;
 pub use connect::Connector;
+pub use exchange::Exchange;
 pub use stream::Peer;
 pub use stream::Stream;
 pub use tls::Tls;

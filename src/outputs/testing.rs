@@ -34,6 +34,9 @@ pub(super) fn context(name: &str) -> OutputContext {
         is_framed: false,
         has_messages: false,
         journal: Some([7; 16]),
+        journal_id: [7; 16],
+        reached: Arc::default(),
+        memory: Arc::default(),
     }
 }
 

@@ -88,6 +88,14 @@ impl Lender for Desk {
         self.counters.dropped.add(count);
     }
 
+    fn journal(&self) -> [u8; 16] {
+        self.journal.id()
+    }
+
+    fn largest_entry(&self) -> usize {
+        self.journal.largest_entry()
+    }
+
     fn last_position(&self, source: &Source) -> Option<SourcePosition> {
         self.journal.last_position(source)
     }

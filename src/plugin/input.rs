@@ -5,6 +5,7 @@
 //! it is given and makes the input wait when the engine cannot take more.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,16 @@ impl InputContext {
         Source::from(format!("{}:{part}", self.name))
     }
 
+    /// The id of the journal that streams are appended to.
+    pub fn journal(&self) -> [u8; 16] {
+        self.lender.journal()
+    }
+
+    /// The largest entry of that journal, in bytes.
+    pub fn largest_entry(&self) -> usize {
+        self.lender.largest_entry()
+    }
+
     /// How far a source had been read when the engine last ran.
     pub fn last_position(&self, source: &Source) -> Option<SourcePosition> {
         self.lender.last_position(source)
@@ -118,6 +129,12 @@ pub trait Lender: Send + Sync {
     /// Counts records that were lost before they came to the engine.
     fn count_dropped(&self, count: u64);
 
+    /// The id of the journal that streams are appended to.
+    fn journal(&self) -> [u8; 16];
+
+    /// The largest entry of that journal, in bytes.
+    fn largest_entry(&self) -> usize;
+
     /// How far a source had been read.
     fn last_position(&self, source: &Source) -> Option<SourcePosition>;
 
@@ -138,9 +155,16 @@ pub trait Delivery: Send {
     async fn messages(&mut self, batch: Batch) -> anyhow::Result<()>;
     /// See [`Stream::end`].
     async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()>;
+    /// See [`Stream::frames`].
+    async fn frames(&mut self, bytes: Bytes, position: SourcePosition) -> anyhow::Result<()>;
     /// See [`Stream::durable`].
     async fn durable(&mut self) -> anyhow::Result<()>;
+    /// See [`Stream::receipt`].
+    async fn receipt(&mut self) -> anyhow::Result<Receipt>;
 }
+
+/// Resolves when what was handed over before is in the journal and synced; fails when it will not be.
+pub type Receipt = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// A stream of bytes on its way to the splitter, the decoder and the journal.
 ///
@@ -193,6 +217,24 @@ impl Stream {
     /// When the engine stops.
     pub async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()> {
         self.delivery.end(keep_incomplete).await
+    }
+
+    /// Hands over whole frames with plain headers, of Heka messages, and where the source then is:
+    /// they become part of one entry, all of them and the position, or none.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn frames(&mut self, bytes: Bytes, position: SourcePosition) -> anyhow::Result<()> {
+        self.delivery.frames(bytes, position).await
+    }
+
+    /// As [`Stream::durable`], without waiting: several may be under way. Once one has failed, the
+    /// stream takes no more frames.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn receipt(&mut self) -> anyhow::Result<Receipt> {
+        self.delivery.receipt().await
     }
 
     /// Waits until all that was handed over is in the journal and synced: it may be acknowledged.

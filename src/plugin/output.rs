@@ -4,8 +4,12 @@
 //! became of them. It holds no retry loop and no cursor: a failure says whether to try again, and
 //! the cursor moves over a load only when it is [`Sent::Done`], settled or flushed.
 
+use std::any::Any;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -62,6 +66,27 @@ pub trait Output: Send {
         None
     }
 
+    /// The entry that it wants to go back to, once it is open, because what was delivered behind it
+    /// is lost where it went. What the journal no longer has of it is reported as missed.
+    fn returns_to(&self) -> Option<u64> {
+        None
+    }
+
+    /// The time before which it takes no more loads.
+    fn pauses_until(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what has to be done while nothing is held: resolves when something is wrong, or when
+    /// what [`Output::pauses_until`] says has changed. It is dropped when something else comes
+    /// first, and asked for again.
+    ///
+    /// # Errors
+    /// When it has to be opened again.
+    async fn idle(&mut self) -> Result<(), Failure> {
+        std::future::pending().await
+    }
+
     /// Does what is due every `ticker_interval`.
     async fn tick(&mut self) -> Result<(), Failure> {
         Ok(())
@@ -92,6 +117,21 @@ pub struct OutputContext {
     pub has_messages: bool,
     /// The id of the journal that entries are numbered in, where they outlive the engine.
     pub journal: Option<[u8; 16]>,
+    /// The id of the journal, whether it outlives the engine or not.
+    pub journal_id: [u8; 16],
+    /// How far the output has got, as it moves.
+    pub reached: Arc<Reached>,
+    /// What an output leaves for the one that is made after it has failed.
+    pub memory: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+}
+
+/// How far an output has got.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// All entries up to here are delivered, or not for this output.
+    pub delivered: AtomicU64,
+    /// From this entry on nothing was missed.
+    pub whole_from: AtomicU64,
 }
 
 /// When a load is handed to an output that would rather have many records at once.
@@ -138,6 +178,8 @@ pub struct Load {
     pub messages: Vec<Origin>,
     /// The number of the entry that is delivered with the last record.
     pub entry: u64,
+    /// From this entry on, or from an earlier one, nothing was missed of what lies up to `entry`.
+    pub whole_from: u64,
     first: usize,
 }
 
@@ -153,7 +195,7 @@ pub trait Carried: Send + Sync + std::fmt::Debug {
 impl Load {
     /// A load of these records, the last of which completes this entry.
     pub fn new(encoded: Encoded, entry: u64) -> Load {
-        Load { encoded, messages: Vec::new(), entry, first: 0 }
+        Load { encoded, messages: Vec::new(), entry, whole_from: 0, first: 0 }
     }
 
     /// The first record that has not been sent.

@@ -5,6 +5,7 @@
 //! fails instead.
 
 mod admin;
+mod agents;
 mod check;
 mod command_line;
 mod configurations;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         reports::trials(),
         tls::trials(),
         admin::trials(),
+        agents::trials(),
     ]
     .into_iter()
     .flatten()

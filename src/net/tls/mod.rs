@@ -7,11 +7,14 @@
 //! | `root_cafile`, `server_name`, `insecure_skip_verify` | – | how the server is checked |
 //! | `session_*` | tickets | whether sessions are resumed |
 //!
+//! Certificates that are replaced count from the next connection on.
+//!
 //! Of versions and ciphers only those stand that are still safe; the others are refused with the
 //! nearest that exists.
 
 mod certificate;
 mod cipher;
+mod server;
 mod ticket;
 mod verify;
 mod version;
@@ -28,6 +31,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub use cipher::Cipher;
+pub use server::Server;
 pub use ticket::TicketKey;
 pub use version::Version;
 
@@ -168,7 +172,7 @@ impl Tls {
     pub fn server_wanted(
         use_tls: Option<bool>,
         tls: Option<&Tls>,
-    ) -> Result<Option<Arc<ServerConfig>>, Error> {
+    ) -> Result<Option<Arc<Server>>, Error> {
         Tls::wanted(use_tls, tls)?.map(|tls| tls.server()).transpose()
     }
 
@@ -176,7 +180,11 @@ impl Tls {
     ///
     /// # Errors
     /// When a file cannot be read or the settings contradict each other.
-    pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
+    pub fn server(&self) -> Result<Arc<Server>, Error> {
+        Ok(Arc::new(Server::new(self)?))
+    }
+
+    fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
         let provider = self.provider()?;
         let why = "a server needs a certificate and its key";
         let cert_file = self.cert_file.as_ref().ok_or(Error::Missing("cert_file", why))?;

@@ -1,19 +1,28 @@
 //! Another Heka, or whoever listens, over TCP.
 
+mod acked;
+mod agent;
+mod gate;
+mod places;
 mod plain;
 
 use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::Context;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::acked::Bounds;
+use self::agent::Agent;
+use self::agent::Rhythm;
+use self::places::Places;
 use self::plain::Plain;
 use super::connection;
 use super::connection::LocalAddress;
 use crate::net::Address;
 use crate::net::Connector;
+use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::plugin::Defaults;
 use crate::plugin::Described;
@@ -26,16 +35,53 @@ use crate::stdx::duration;
 
 /// Writes records to a TCP connection.
 ///
-/// What the other side's system has acknowledged counts as sent; what has not been when a connection
-/// ends is sent again on the next, so that records may come twice. What is lost is what the other
-/// side's system had acknowledged and a program that died had not read.
+/// With `protocol = "heka"`, what the other side's system has acknowledged counts as sent; what has not
+/// been when a connection ends is sent again on the next, so that records may come twice. What is lost
+/// is what the other side's system had acknowledged and a program that died had not read.
+///
+/// With `protocol = "ack"` the other side is a `TcpInput` of this engine, and what counts as sent is
+/// durable in its journal: nothing is lost, and at one aggregator nothing comes twice, whichever side
+/// is killed. With several aggregators, what one has not acknowledged when another takes its place
+/// may be in the journals of both.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpOutput {
-    /// Where to connect to, `host:port`.
-    #[serde(default = "heka", deserialize_with = "connection::tcp_address")]
-    #[schemars(with = "String")]
-    address: Address,
+    /// How the other side learns what was sent: `heka` or `ack`.
+    #[serde(default)]
+    protocol: Protocol,
+    /// Where to connect to, `host:port`; `localhost:9125` where `addresses` are not given either.
+    #[serde(default)]
+    address: Option<TcpAddress>,
+    /// Where to connect to, one of these by chance; when it fails, another.
+    #[serde(default)]
+    addresses: Vec<TcpAddress>,
+    /// How long connecting may take. In seconds.
+    #[serde(default = "ten_seconds", deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    connect_timeout: Duration,
+    /// How long an aggregator may be silent and, where there are others, how long it may take to
+    /// acknowledge. In seconds.
+    #[serde(default = "half_a_minute", deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    ack_timeout: Duration,
+    /// How many bytes may be sent and not acknowledged.
+    #[serde(default = "window_bytes")]
+    window_bytes: usize,
+    /// How many batches may be sent and not acknowledged.
+    #[serde(default = "window_batches")]
+    window_batches: usize,
+    /// How batches are compressed with `protocol = "ack"`: `zstd` or `none`.
+    #[serde(default)]
+    compression: Compression,
+    /// How long to stay with one of several aggregators, about; 0 is until it fails. In seconds.
+    #[serde(default, deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    rebalance_interval: Duration,
+    /// With `protocol = "ack"`, how long messages are gathered before they are sent; 0 sends at once.
+    /// In seconds.
+    #[serde(default, deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    flush_interval: Duration,
     /// Whether TLS is spoken; it is not where this is left out.
     use_tls: Option<bool>,
     /// How TLS is spoken.
@@ -53,12 +99,62 @@ pub(super) struct TcpOutput {
     #[serde(default)]
     reconnect_after: usize,
     #[serde(skip)]
-    plain: Option<Plain>,
+    line: Option<Line>,
 }
 
-fn heka() -> Address {
-    Address::stream(crate::net::StreamNet::Tcp, "localhost:9125").expect("it is an address")
+/// What is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    /// Records one behind the other, without acknowledgement.
+    #[default]
+    Heka,
+    /// Numbered batches that are acknowledged.
+    Ack,
 }
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Compression {
+    /// As they are.
+    None,
+    /// With zstd.
+    #[default]
+    Zstd,
+}
+
+/// The connection, by protocol.
+#[derive(Debug)]
+enum Line {
+    Plain(Box<Plain>),
+    Agent(Box<Agent>),
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn window_bytes() -> usize {
+    8 << 20
+}
+
+fn window_batches() -> usize {
+    64
+}
+
+/// An address of a TCP socket, `host:port`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct TcpAddress(
+    #[serde(deserialize_with = "connection::tcp_address")]
+    #[schemars(with = "String")]
+    Address,
+);
 
 fn two_hours() -> Duration {
     Duration::from_hours(2)
@@ -72,56 +168,132 @@ impl Described for TcpOutput {
     const DEFAULTS: Defaults = Defaults { encoder: Some("ProtobufEncoder"), ..Defaults::NONE };
 
     fn check(&self) -> anyhow::Result<()> {
-        self.connector().map(drop)
+        let is_ambiguous = self.address.is_some() && !self.addresses.is_empty();
+        anyhow::ensure!(!is_ambiguous, "`address` and `addresses` cannot both be given");
+        let is_ack = self.protocol == Protocol::Ack;
+        for (name, is_given) in [
+            ("flush_interval", !self.flush_interval.is_zero()),
+            ("rebalance_interval", !self.rebalance_interval.is_zero()),
+        ] {
+            anyhow::ensure!(is_ack || !is_given, "`{name}` needs `protocol = \"ack\"`");
+        }
+        let is_given = self.reconnect_after > 0;
+        anyhow::ensure!(
+            !is_ack || !is_given,
+            "`reconnect_after` is `rebalance_interval` with `ack`"
+        );
+        self.connectors().map(drop)
     }
 }
 
 #[async_trait]
 impl Output for TcpOutput {
-    async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
-        let connector = self.connector().map_err(Failure::Stop)?;
-        self.plain.insert(Plain::new(connector, self.reconnect_after)).open().await
+    async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
+        let connectors = self.connectors().map_err(Failure::Stop)?;
+        let places = Places::new(connectors, cx.memory.clone());
+        self.line = Some(match self.protocol {
+            Protocol::Heka => {
+                Line::Plain(Box::new(Plain::open(places, self.reconnect_after).await?))
+            }
+            Protocol::Ack => {
+                let bounds = Bounds {
+                    window_bytes: self.window_bytes,
+                    window_batches: self.window_batches,
+                    ack_timeout: self.ack_timeout,
+                    compress: self.compression == Compression::Zstd,
+                };
+                let rhythm = Rhythm {
+                    flush_interval: self.flush_interval,
+                    rebalance_interval: self.rebalance_interval,
+                };
+                Line::Agent(Box::new(Agent::open(places, cx, bounds, rhythm).await?))
+            }
+        });
+        Ok(())
     }
 
     async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure> {
-        let plain = self.plain.as_mut().context("it is not open");
-        plain.map_err(Failure::Retry)?.send(load).await
+        match &mut self.line {
+            Some(Line::Plain(plain)) => plain.send(load).await,
+            Some(Line::Agent(agent)) => agent.send(load).await,
+            None => Err(Failure::Retry(anyhow::anyhow!("it is not open"))),
+        }
     }
 
     async fn settled(&mut self) -> Result<u64, Failure> {
-        match &mut self.plain {
-            Some(plain) => plain.settled().await,
+        match &mut self.line {
+            Some(Line::Plain(plain)) => plain.settled().await,
+            Some(Line::Agent(agent)) => agent.settled().await,
             None => std::future::pending().await,
         }
     }
 
+    async fn idle(&mut self) -> Result<(), Failure> {
+        match &mut self.line {
+            Some(Line::Agent(agent)) => agent.idle().await,
+            Some(Line::Plain(_)) | None => std::future::pending().await,
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Failure> {
-        match &mut self.plain {
-            Some(plain) => plain.flush().await,
+        match &mut self.line {
+            Some(Line::Plain(plain)) => plain.flush().await,
+            Some(Line::Agent(agent)) => agent.flush().await,
             None => Ok(()),
         }
     }
 
+    fn resumes_at(&self) -> Option<u64> {
+        self.agent()?.resumes_at()
+    }
+
+    fn returns_to(&self) -> Option<u64> {
+        self.agent()?.returns_to()
+    }
+
+    fn pauses_until(&self) -> Option<Instant> {
+        self.agent()?.pauses_until()
+    }
+
     async fn close(&mut self) {
-        if let Some(plain) = &mut self.plain {
-            plain.close().await;
+        match &mut self.line {
+            Some(Line::Plain(plain)) => plain.close().await,
+            Some(Line::Agent(agent)) => agent.close().await,
+            None => {}
         }
     }
 }
 
 impl TcpOutput {
-    fn connector(&self) -> anyhow::Result<Connector> {
-        let mut connector = Connector::new(self.address.clone());
-        if let Some(LocalAddress(local)) = self.local_address {
-            connector = connector.from_local(local);
+    fn agent(&self) -> Option<&Agent> {
+        match self.line.as_ref()? {
+            Line::Agent(agent) => Some(agent),
+            Line::Plain(_) => None,
         }
-        if self.keep_alive {
-            connector = connector.keep_alive(self.keep_alive_period);
+    }
+
+    /// How to connect to each of the addresses.
+    fn connectors(&self) -> anyhow::Result<Vec<Connector>> {
+        let tls = Tls::wanted(self.use_tls, self.tls.as_ref())?;
+        let addresses = self.address.iter().chain(&self.addresses);
+        let mut addresses: Vec<Address> = addresses.map(|address| address.0.clone()).collect();
+        if addresses.is_empty() {
+            addresses.push(Address::stream(StreamNet::Tcp, "localhost:9125")?);
         }
-        if let Some(tls) = Tls::wanted(self.use_tls, self.tls.as_ref())? {
-            connector = connector.tls(&tls)?;
-        }
-        Ok(connector)
+        let connector = |address: Address| {
+            let mut connector = Connector::new(address).timeout(self.connect_timeout);
+            if let Some(LocalAddress(local)) = self.local_address {
+                connector = connector.from_local(local);
+            }
+            if self.keep_alive {
+                connector = connector.keep_alive(self.keep_alive_period);
+            }
+            Ok(match &tls {
+                Some(tls) => connector.tls(tls)?,
+                None => connector,
+            })
+        };
+        addresses.into_iter().map(connector).collect()
     }
 }
 
@@ -180,7 +352,8 @@ mod tests {
         output.open(&testing::context("tcp")).await.unwrap();
         let (peer, _) = listener.accept().await.unwrap();
         drop(peer);
-        output.plain.as_mut().unwrap().closed_by_peer().await;
+        let Some(Line::Plain(plain)) = &mut output.line else { panic!("it is not open") };
+        plain.closed_by_peer().await;
         let mut load = testing::lines("one\n");
         let failure = output.send(&mut load).await.unwrap_err();
         assert!(matches!(failure, Failure::Retry(_)), "{failure:?}");

@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::net::Connector;
+use anyhow::anyhow;
+
+use super::places::Places;
 use crate::outputs::connection::Connection;
 use crate::plugin::Failure;
 use crate::plugin::Load;
@@ -34,19 +36,30 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(connector: Connector, reconnect_after: usize) -> Plain {
-        Plain {
-            connection: Connection::new(connector),
-            reconnect_after,
-            sent: 0,
-            written: 0,
-            marks: VecDeque::new(),
-            look: LOOK.0,
+    /// Connects to the first of the places that answers.
+    pub(super) async fn open(places: Places, reconnect_after: usize) -> Result<Plain, Failure> {
+        let mut failed = Failure::Retry(anyhow!("there is no address"));
+        for connector in places.in_turn() {
+            let address = connector.address().to_string();
+            let mut connection = Connection::new(connector);
+            match connection.open().await {
+                Ok(()) => {
+                    return Ok(Plain {
+                        connection,
+                        reconnect_after,
+                        sent: 0,
+                        written: 0,
+                        marks: VecDeque::new(),
+                        look: LOOK.0,
+                    });
+                }
+                Err(failure) => {
+                    places.note_failure(&address);
+                    failed = failure;
+                }
+            }
         }
-    }
-
-    pub(super) async fn open(&mut self) -> Result<(), Failure> {
-        self.connection.open().await
+        Err(failed)
     }
 
     /// Writes what is left of a load.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use super::stream::Stream;
 use crate::journal::Error;
 use crate::journal::Journal;
@@ -25,6 +27,10 @@ pub(super) struct Open {
     /// Datagrams are in it, and more may be lost while it waits.
     is_hurried: bool,
     last: Position,
+    /// Who waits for the batch to be appended.
+    waiting: Vec<oneshot::Sender<Position>>,
+    /// How many batches the journal has not taken.
+    refused: u64,
     /// The reader for which the journal stops the engine, once it does.
     halted: Halted,
 }
@@ -47,6 +53,8 @@ impl Open {
             opened: None,
             is_hurried: false,
             last: Position::default(),
+            waiting: Vec::new(),
+            refused: 0,
             halted,
         }
     }
@@ -89,6 +97,27 @@ impl Open {
         }
     }
 
+    /// Appends the batch when so many bytes more would fill it.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        if self.batch.bytes().len() + bytes > Batch::MAX_BYTES {
+            self.append();
+        }
+    }
+
+    /// How many batches the journal has not taken.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Says where the last entry is when what there is has been appended; nothing when it is not.
+    pub(super) fn promise(&mut self, appended: oneshot::Sender<Position>) {
+        if self.opened.is_none() {
+            let _ = appended.send(self.last);
+        } else {
+            self.waiting.push(appended);
+        }
+    }
+
     /// Appends what there is; says where the last entry is.
     pub(super) fn append_now(&mut self) -> Position {
         self.append();
@@ -106,11 +135,13 @@ impl Open {
             batch.reach(&reached.source, reached.position);
         }
         if batch.is_empty() && batch.reached().is_empty() {
+            self.keep_promises();
             return;
         }
         let messages = batch.len();
         if self.halted.get().is_some() {
             // Nothing later may be appended than what was refused: its source has it still.
+            self.refuse();
             return;
         }
         let appended = if std::mem::take(&mut self.is_hurried) {
@@ -119,7 +150,11 @@ impl Open {
             self.journal.append(batch)
         };
         match appended {
-            Ok(position) => self.last = position,
+            Ok(position) => {
+                self.last = position;
+                self.keep_promises();
+                return;
+            }
             Err(Error::Closing) => {
                 tracing::debug!(messages, "stopped before the last batch: its source has it still");
             }
@@ -130,5 +165,17 @@ impl Open {
                 tracing::error!(%error, messages, "cannot append to the journal: messages are lost");
             }
         }
+        self.refuse();
+    }
+
+    fn keep_promises(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(self.last);
+        }
+    }
+
+    fn refuse(&mut self) {
+        self.refused += 1;
+        self.waiting.clear();
     }
 }

@@ -5,8 +5,10 @@ use super::stream::Stream;
 use crate::message::Batch;
 use crate::message::Draft;
 use crate::message::Marks;
+use crate::message::SourcePosition;
 use crate::message::Uuids;
 use crate::message::Value;
+use crate::message::frame;
 use crate::plugin::Cut;
 use crate::plugin::Form;
 use crate::plugin::Origin;
@@ -84,6 +86,33 @@ impl Feed<'_> {
             Self::drop_rest(stream, bytes.len() - used, "the end of a record is missing");
         }
         self.open.touch(self.number, stream);
+    }
+
+    /// Takes whole frames into one entry, together with where the source then is.
+    pub(super) fn frames(&mut self, stream: &mut Stream, bytes: &[u8], position: SourcePosition) {
+        stream.is_broken |= stream.refused != self.open.refused();
+        if stream.is_broken {
+            return;
+        }
+        stream.plan.counters.bytes.add(bytes.len() as u64);
+        self.open.make_room(bytes.len());
+        let mut at = 0;
+        let mut messages = 0;
+        while at < bytes.len() {
+            let frame::Step::Frame { message, length, .. } =
+                frame::step(&bytes[at..], stream.max_record)
+            else {
+                Self::report_lost(stream, at, "it is no frame, or too long");
+                break;
+            };
+            at += length;
+            let piece = Piece { bytes: message, form: Form::Message, signer: None, origin: None };
+            messages += self.decode(stream, &piece);
+        }
+        stream.plan.counters.messages.add(messages);
+        stream.position = position;
+        self.open.touch(self.number, stream);
+        self.open.append_if_full();
     }
 
     /// Takes over messages that are ready; none at all move the position alone.

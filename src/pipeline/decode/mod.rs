@@ -35,10 +35,14 @@ use crate::message::Batch;
 use crate::message::SourcePosition;
 use crate::message::Uuids;
 use crate::plugin::Origin;
+use crate::plugin::Receipt;
 use crate::stdx::clock::Clock;
 
 /// How many jobs may wait for one thread; a job is at most a chunk of 256 KiB.
 const QUEUE: usize = 8;
+
+/// Why a stream gets no position.
+const NOT_TAKEN: &str = "the journal has not taken it, or the engine is stopping";
 
 /// Something a stream asks of its thread.
 pub(super) enum Work {
@@ -54,6 +58,10 @@ pub(super) enum Work {
     Messages(Batch),
     /// The bytes end here.
     End { keep_incomplete: bool },
+    /// Whole frames, and where the source then is.
+    Frames(Bytes, SourcePosition),
+    /// Say where what there is was appended, once it is.
+    Receipt(oneshot::Sender<journal::Position>),
     /// Append what there is and say where it is.
     Append(oneshot::Sender<journal::Position>),
     /// The streams of this input go over to the decoders of these parts.
@@ -218,7 +226,9 @@ impl Thread {
     fn work(&mut self, Job { stream: number, work }: Job) {
         if let Work::Open(plan, opened) = work {
             let started = Stream::open(*plan);
-            let _ = opened.send(started.map(|stream| {
+            let refused = self.open.refused();
+            let _ = opened.send(started.map(|mut stream| {
+                stream.refused = refused;
                 self.streams.insert(number, stream);
             }));
             return;
@@ -239,8 +249,19 @@ impl Thread {
             Work::Whole(bytes, origin) => feed.whole(stream, &bytes, origin.as_deref()),
             Work::Messages(batch) => feed.messages(stream, &batch),
             Work::End { keep_incomplete } => feed.end(stream, keep_incomplete),
+            Work::Frames(bytes, position) => feed.frames(stream, &bytes, position),
             Work::Append(appended) => {
-                let _ = appended.send(self.open.append_now());
+                let position = self.open.append_now();
+                // Dropped, it says that something was not taken.
+                if std::mem::replace(&mut stream.refused, self.open.refused()) == stream.refused {
+                    let _ = appended.send(position);
+                }
+            }
+            Work::Receipt(appended) => {
+                stream.is_broken |= stream.refused != self.open.refused();
+                if !stream.is_broken {
+                    self.open.promise(appended);
+                }
             }
             Work::Close => {
                 self.streams.remove(&number);
@@ -304,11 +325,26 @@ impl crate::plugin::Delivery for Opened {
         self.put(Work::End { keep_incomplete }).await
     }
 
+    async fn frames(&mut self, bytes: Bytes, position: SourcePosition) -> anyhow::Result<()> {
+        self.put(Work::Frames(bytes, position)).await
+    }
+
     async fn durable(&mut self) -> anyhow::Result<()> {
         let (tx, rx) = oneshot::channel();
         self.put(Work::Append(tx)).await?;
-        let position = rx.await.context("the engine is stopping")?;
+        let position = rx.await.context(NOT_TAKEN)?;
         self.progress.durable(position).await;
         Ok(())
+    }
+
+    async fn receipt(&mut self) -> anyhow::Result<Receipt> {
+        let (tx, rx) = oneshot::channel();
+        self.put(Work::Receipt(tx)).await?;
+        let progress = self.progress.clone();
+        Ok(Box::pin(async move {
+            let position = rx.await.context(NOT_TAKEN)?;
+            progress.durable(position).await;
+            Ok(())
+        }))
     }
 }

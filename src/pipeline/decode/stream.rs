@@ -49,6 +49,10 @@ pub(super) struct Stream {
     pub(super) keep_truncated: bool,
     pub(super) use_message_bytes: Option<bool>,
     pub(super) deliver_incomplete_final: bool,
+    /// How many batches the journal had not taken when the stream last asked.
+    pub(super) refused: u64,
+    /// A receipt has failed: nothing later may be taken in frames.
+    pub(super) is_broken: bool,
     /// The longest record, in bytes.
     pub(super) max_record: usize,
 }
@@ -73,6 +77,8 @@ impl Stream {
             keep_truncated: part.keep_truncated,
             use_message_bytes: part.use_message_bytes,
             deliver_incomplete_final: part.deliver_incomplete_final,
+            refused: 0,
+            is_broken: false,
             max_record: plan.engine.max_message_size + crate::message::frame::MAX_OVERHEAD,
             plan,
         })

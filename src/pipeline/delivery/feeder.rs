@@ -56,6 +56,8 @@ pub(super) struct Feeder {
     /// The last entry that was put into the queue.
     queued: Position,
     committed: Position,
+    /// The last entry of those that were missed behind what has been built.
+    missed: Option<Position>,
     /// How often it has gone back.
     round: u64,
     building: Encoded,
@@ -126,6 +128,7 @@ impl Feeder {
             read: position,
             queued: position,
             committed: position,
+            missed: None,
             round: 0,
             building: Encoded::default(),
             messages: reads_messages.then(Vec::new),
@@ -169,7 +172,7 @@ impl Feeder {
 
     /// Moves the cursor over what is delivered.
     pub(super) fn commit(&mut self) {
-        let delivered = Position(self.shared.delivered.load(Ordering::Acquire));
+        let delivered = Position(self.shared.reached.delivered.load(Ordering::Acquire));
         if delivered > self.committed {
             self.committed = delivered;
             self.reader.commit(delivered);
@@ -182,11 +185,13 @@ impl Feeder {
         let round = self.shared.rounds.load(Ordering::Acquire);
         if round != self.round {
             self.round = round;
-            let delivered = Position(self.shared.delivered.load(Ordering::Acquire));
+            let delivered = Position(self.shared.reached.delivered.load(Ordering::Acquire));
             self.reader.seek(delivered);
             self.read = delivered;
             self.queued = delivered;
             self.start_anew();
+            self.missed = None;
+            self.shared.reached.whole_from.store(delivered.0 + 1, Ordering::Release);
         }
     }
 
@@ -237,6 +242,15 @@ impl Feeder {
     /// Reads until a load is full; tells whether there is no more to read.
     fn read_on(&mut self, routing: &Routing, is_moving: &mut bool) -> bool {
         while self.has_room() {
+            if let Some(missed) = self.missed.take() {
+                if !self.building.is_empty() {
+                    // What was missed lies between two loads, never within one.
+                    self.missed = Some(missed);
+                    return false;
+                }
+                self.read = missed;
+                self.shared.reached.whole_from.store(missed.0 + 1, Ordering::Release);
+            }
             let entry = match self.reader.next() {
                 Ok(Next::Entry(entry)) => entry,
                 Ok(Next::Empty) => {
@@ -253,7 +267,7 @@ impl Feeder {
                         ?why,
                         "entries were missed"
                     );
-                    self.read = last;
+                    self.missed = Some(last);
                     continue;
                 }
                 Err(error) => {
@@ -315,7 +329,7 @@ impl Feeder {
             // may just have learnt that more is delivered, which must not be undone.
             let (queued, read) = (self.queued.0, self.read.0);
             let (yes, no) = (Ordering::AcqRel, Ordering::Acquire);
-            if self.shared.delivered.compare_exchange(queued, read, yes, no).is_ok() {
+            if self.shared.reached.delivered.compare_exchange(queued, read, yes, no).is_ok() {
                 self.queued = self.read;
                 self.commit();
             }
@@ -325,6 +339,7 @@ impl Feeder {
         let (encoded, messages) = self.start_anew();
         let mut load = Load::new(encoded, self.read.0);
         load.messages = messages;
+        load.whole_from = self.shared.reached.whole_from.load(Ordering::Acquire);
         if self.parcels.try_send(Parcel { load, round: self.round }).is_ok() {
             self.queued = self.read;
         }

@@ -38,6 +38,7 @@ use crate::plugin::Encoder;
 use crate::plugin::Load;
 use crate::plugin::Output;
 use crate::plugin::OutputContext;
+use crate::plugin::Reached;
 
 /// How many loads may wait for an output.
 const QUEUE: usize = 2;
@@ -75,8 +76,8 @@ struct Parcel {
 /// What thread and task of an output tell each other.
 #[derive(Debug, Default)]
 struct Shared {
-    /// All entries up to here are delivered.
-    delivered: AtomicU64,
+    /// How far it has got.
+    reached: Arc<Reached>,
     /// How often the feeder has to go back to there, because what was taken did not become certain.
     rounds: AtomicU64,
     /// The memory of a load that was sent, for the next.
@@ -149,8 +150,10 @@ impl Deliveries {
     pub(super) fn add(&mut self, plan: OutputPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
         let name = plan.context.name.clone();
         let reader = self.journal.reader(&name, plan.reader)?;
-        let shared = Arc::new(Shared::default());
-        shared.delivered.store(reader.position().0, Ordering::Release);
+        let shared =
+            Arc::new(Shared { reached: plan.context.reached.clone(), ..Shared::default() });
+        shared.reached.delivered.store(reader.position().0, Ordering::Release);
+        shared.reached.whole_from.store(reader.position().0 + 1, Ordering::Release);
         let (tx, rx) = mpsc::channel(QUEUE);
         let stopping = CancellationToken::new();
         let reopening = Arc::new(Notify::new());
@@ -251,7 +254,7 @@ impl Deliveries {
         let mut behind = Vec::new();
         for running in &self.running {
             let shared = &running.shared;
-            let delivered = shared.delivered.load(Ordering::Acquire);
+            let delivered = shared.reached.delivered.load(Ordering::Acquire);
             running.counters.lag.set(end.0.saturating_sub(delivered) as f64);
             if delivered < end.0 {
                 let is_failing = shared.is_failing.load(Ordering::Acquire)
@@ -271,7 +274,8 @@ impl Deliveries {
 
     /// The sum of what all outputs have delivered, to see whether they move.
     pub(super) fn progress(&self) -> u64 {
-        let delivered = |running: &Running| running.shared.delivered.load(Ordering::Acquire);
+        let delivered =
+            |running: &Running| running.shared.reached.delivered.load(Ordering::Acquire);
         let sent = |running: &Running| running.counters.sent.value();
         self.running.iter().map(|running| delivered(running).wrapping_add(sent(running))).sum()
     }

@@ -55,6 +55,7 @@ enum Left {
 enum Turn {
     Parcel(Parcel),
     Settled(Result<u64, Failure>),
+    Idle(Result<(), Failure>),
     Hurry,
     Tick,
     Reopen,
@@ -147,20 +148,22 @@ impl Task {
             () = self.stopping.cancelled() => return Left::Stopped,
         }
         self.go_on(output.resumes_at(), pending);
+        self.return_to(output.returns_to(), pending);
         if let Some(left) = self.send(output, pending, backoff).await {
             return left;
         }
         let mut tick = interval(self.ticker_interval);
         loop {
+            let pause = output.pauses_until();
             let turn = tokio::select! {
                 biased;
                 // Parcels come last: while there are always more, the others have their turn too.
                 () = self.stopping.cancelled() => Turn::Stop,
                 () = self.reopening.notified() => Turn::Reopen,
-                settled = output.settled(), if pending.held.is_some() => Turn::Settled(settled),
+                turn = heard(output, pending.held.is_some()) => turn,
                 () = self.hurrying.notified(), if pending.held.is_some() => Turn::Hurry,
                 () = due(&mut tick) => Turn::Tick,
-                parcel = self.parcels.recv() => parcel.map_or(Turn::Stop, Turn::Parcel),
+                parcel = next(&mut self.parcels, pause) => parcel.map_or(Turn::Stop, Turn::Parcel),
             };
             let done = match turn {
                 Turn::Parcel(parcel) => {
@@ -180,6 +183,7 @@ impl Task {
                     Ok(())
                 }
                 Turn::Settled(Err(failure)) => Err(failure),
+                Turn::Idle(done) => done,
                 // While there is more to send, waiting for what was sent would only take time.
                 Turn::Hurry if !self.parcels.is_empty() => Ok(()),
                 Turn::Hurry => tokio::select! {
@@ -286,7 +290,7 @@ impl Task {
         if pending.held.is_some_and(|held| held <= entry) {
             pending.held = None;
         }
-        self.shared.delivered.fetch_max(entry, Ordering::AcqRel);
+        self.shared.reached.delivered.fetch_max(entry, Ordering::AcqRel);
         self.feeder.unpark();
     }
 
@@ -294,10 +298,22 @@ impl Task {
     /// had not got so far before the engine was killed. An entry the journal has lost says nothing:
     /// others will get its number.
     fn go_on(&self, resumes_at: Option<u64>, pending: &mut Pending) {
-        let delivered = self.shared.delivered.load(Ordering::Acquire);
+        let delivered = self.shared.reached.delivered.load(Ordering::Acquire);
         let end = self.journal.end().0;
         if let Some(entry) = resumes_at.filter(|entry| (delivered + 1..=end).contains(entry)) {
-            self.shared.delivered.store(entry, Ordering::Release);
+            self.shared.reached.delivered.store(entry, Ordering::Release);
+            pending.held = Some(entry);
+            self.go_back(pending);
+        }
+    }
+
+    /// Has the feeder go back to where the output wants to, though more was delivered.
+    fn return_to(&self, entry: Option<u64>, pending: &mut Pending) {
+        let delivered = self.shared.reached.delivered.load(Ordering::Acquire);
+        if let Some(entry) = entry.filter(|entry| *entry < delivered) {
+            let output = &*self.context.name;
+            tracing::info!(output, delivered, to = entry, "an output goes back");
+            self.shared.reached.delivered.store(entry, Ordering::Release);
             pending.held = Some(entry);
             self.go_back(pending);
         }
@@ -318,6 +334,22 @@ fn left(failure: Failure) -> Left {
         Failure::Retry(error) | Failure::Reject(error) => Left::Failed(error),
         Failure::Stop(error) => Left::Hopeless(error),
     }
+}
+
+/// What the output says while it is given nothing.
+async fn heard(output: &mut dyn Output, is_holding: bool) -> Turn {
+    if is_holding { Turn::Settled(output.settled().await) } else { Turn::Idle(output.idle().await) }
+}
+
+/// The next parcel, but none before `pause` is over.
+async fn next(
+    parcels: &mut mpsc::Receiver<Parcel>,
+    pause: Option<std::time::Instant>,
+) -> Option<Parcel> {
+    if let Some(until) = pause {
+        tokio::time::sleep_until(until.into()).await;
+    }
+    parcels.recv().await
 }
 
 /// A ticker, unless the period is zero.

@@ -15,6 +15,8 @@ use libtest_mimic::Trial;
 
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::moments;
+use crate::harness::moments::Moments;
 use crate::suite::test;
 
 /// Lines that each round adds.
@@ -33,34 +35,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Random moments.
-struct Moments {
-    seed: u64,
-    state: u64,
-}
-
-impl Moments {
-    fn new() -> anyhow::Result<Moments> {
-        let seed = number("HEKA_SEED")?.unwrap_or_else(|| u64::from(std::process::id()));
-        Ok(Moments { seed, state: seed })
-    }
-
-    /// A number below `limit`; splitmix64.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-fn number(variable: &str) -> anyhow::Result<Option<u64>> {
-    let Some(text) = std::env::var_os(variable) else { return Ok(None) };
-    let number = text.to_string_lossy().parse();
-    number.map(Some).with_context(|| format!("{variable} is no number"))
-}
-
 /// Runs all rounds, then once to the end; gives what the last run said and how many lines there
 /// are. `line` writes a line of the log, `progress` says how many lines are done by what came out.
 fn run_through_kills(
@@ -69,7 +43,7 @@ fn run_through_kills(
     progress: fn(&Place) -> usize,
 ) -> anyhow::Result<(String, usize)> {
     let mut moments = Moments::new()?;
-    let rounds = usize::try_from(number("HEKA_ROUNDS")?.unwrap_or(3))?;
+    let rounds = moments::rounds(3)?;
     place.write("logs/log", "")?;
     for round in 0..rounds {
         let mut more = String::new();

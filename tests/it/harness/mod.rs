@@ -8,6 +8,7 @@
 //! when its [`Engine`] is dropped.
 
 pub(crate) mod http;
+pub(crate) mod moments;
 mod output;
 
 use std::io::Write;

@@ -18,6 +18,7 @@ pub(super) fn trials() -> Vec<Trial> {
         test("tls::a_client_that_is_refused_loses_nothing", a_client_that_is_refused_loses_nothing),
         test("tls::a_wrong_server_is_refused", a_wrong_server_is_refused),
         test("tls::a_wrong_client_is_refused", a_wrong_client_is_refused),
+        test("tls::agents_show_certificates_that_are_replaced", certificates_are_replaced),
         test("tls::flood_and_inject_speak_it", flood_and_inject_speak_it),
     ]
 }
@@ -74,6 +75,43 @@ fn messages_go_from_engine_to_engine() -> anyhow::Result<()> {
     agent.run(&["--until-done"])?.finish()?.expect_code(0)?;
     engine.wait_for("all lines", |_| (place.read("out") == lines(LINES)).then_some(()))?;
     engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// The acknowledged protocol, both sides with a certificate; the server's is replaced by one of another
+/// authority, and no longer trusted, then by a good one. Nothing is started anew.
+fn certificates_are_replaced() -> anyhow::Result<()> {
+    let place = place()?;
+    let (mut engine, address) = aggregator(&place, "server")?;
+    let agent = agent(LINES)?;
+    let tls = client("send", "ours", "client");
+    configure_agent(&agent, &place, &address.to_string(), &tls)?;
+    let config = agent.read("heka.toml");
+    agent.write("heka.toml", &config.replace("use_tls", "protocol = 'ack'\nuse_tls"))?;
+    agent.run(&["--until-done"])?.finish()?.expect_code(0)?;
+    engine.wait_for("all lines", |_| (place.read("out") == lines(LINES)).then_some(()))?;
+    let replace = |by: &str| -> anyhow::Result<()> {
+        for end in ["pem", "key"] {
+            let [from, to] = [by, "server"].map(|name| place.path(&format!("tls/{name}.{end}")));
+            std::fs::copy(from, to)?;
+        }
+        Ok(())
+    };
+    for end in ["pem", "key"] {
+        std::fs::copy(
+            place.path(&format!("tls/server.{end}")),
+            place.path(&format!("tls/good.{end}")),
+        )?;
+    }
+    replace("stranger")?;
+    agent.write("log", &lines(2 * LINES))?;
+    let mut sender = agent.run(&["--until-done"])?;
+    sender.wait_for("the stranger to be refused", |engine| {
+        engine.stderr().contains("UnknownIssuer").then_some(())
+    })?;
+    replace("good")?;
+    sender.finish()?.expect_code(0)?;
+    engine.wait_for("the rest", |_| (place.read("out") == lines(2 * LINES)).then_some(()))?;
     Ok(())
 }
 

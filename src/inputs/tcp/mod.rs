@@ -1,14 +1,27 @@
 //! Streams over TCP and Unix sockets, plain or under TLS.
+//!
+//! On the same port agents are taken in that speak the protocol of [`crate::formats::agent`]: a
+//! connection that begins with a hello is handed to a [`session`]; what is known of all agents
+//! is kept in [`agents`].
 
+mod agents;
+mod reports;
+mod session;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::agents::Agents;
 use super::connections;
 use super::connections::Reading;
+use crate::formats::agent;
+use crate::net;
 use crate::net::Address;
+use crate::net::Exchange;
 use crate::net::ListenOptions;
 use crate::net::Listener;
 use crate::net::StreamNet;
@@ -21,6 +34,12 @@ use crate::stdx::duration;
 
 /// Listens for streams, of framed Heka messages unless told otherwise. Messages without a header of
 /// their own have the name of the section as type and logger and the remote address as hostname.
+///
+/// An agent, which is a `TcpOutput` with `protocol = "ack"`, is acknowledged what is durable in the
+/// journal here. Of an agent that is not heard of for `silent_after` a message of type
+/// `heka.agent-silent` tells, and `heka.agent-heard` when it is back. `heka.agent-gap` names entries
+/// of an agent's journal that did not come and will not, in its fields `first` and `last`. All three
+/// have the fields `agent`, `stream` and `journal`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpInput {
@@ -43,6 +62,14 @@ pub(super) struct TcpInput {
     /// How many connections there are at most; further ones wait.
     #[serde(default = "max_connections")]
     max_connections: usize,
+    /// How long an agent may be silent until it is reported; 0 is for ever. In seconds.
+    #[serde(default = "a_minute", deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    silent_after: Duration,
+}
+
+fn a_minute() -> Duration {
+    Duration::from_mins(1)
 }
 
 fn two_hours() -> Duration {
@@ -83,19 +110,56 @@ impl Input for TcpInput {
         };
         let listener = Listener::bind(&address, options).await?;
         cx.say_listening(listener.local_address(), &self.address);
-        serve(listener, cx).await
+        serve(listener, self.silent_after, cx).await
     }
 }
 
 /// Hands over what comes on the connections until the input stops.
-async fn serve(listener: Listener, cx: InputContext) -> anyhow::Result<()> {
-    connections::serve(listener, cx, |connection, cx| async move {
-        let mut origin = cx.origin(&cx.name);
-        origin.hostname = connection.peer().host().into_bytes();
-        let stream = cx.stream(origin, None).await?;
-        Reading::of(connection).hand_to(stream, &cx).await
-    })
-    .await
+async fn serve(listener: Listener, silent_after: Duration, cx: InputContext) -> anyhow::Result<()> {
+    let agents = Arc::new(Agents::known(&cx));
+    let watching = agents.clone().watch(silent_after, cx.clone());
+    let serving = connections::serve(listener, cx, move |connection, cx| {
+        receive(connection, cx, agents.clone())
+    });
+    tokio::select! {
+        served = serving => served,
+        failed = watching => failed,
+    }
+}
+
+/// Finds out what a connection speaks, and takes what comes.
+async fn receive(
+    connection: net::Stream,
+    cx: InputContext,
+    agents: Arc<Agents>,
+) -> anyhow::Result<()> {
+    let mut exchange = Exchange::new(connection, Vec::new());
+    let speaks = loop {
+        let speaks = agent::begins(exchange.inbox());
+        if speaks.is_some() {
+            break speaks;
+        }
+        let step = tokio::select! {
+            () = cx.stopping.cancelled() => break None,
+            step = exchange.step() => step,
+        };
+        match step {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break None,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if speaks == Some(true) {
+        return session::serve(exchange, cx, agents).await;
+    }
+    let (connection, first) = exchange.into_parts();
+    let mut origin = cx.origin(&cx.name);
+    origin.hostname = connection.peer().host().into_bytes();
+    let mut stream = cx.stream(origin, None).await?;
+    if !first.is_empty() {
+        stream.bytes(first.into()).await?;
+    }
+    Reading::of(connection).hand_to(stream, &cx).await
 }
 
 #[cfg(test)]
@@ -118,7 +182,7 @@ mod tests {
     async fn each_connection_is_a_stream_of_its_own_with_the_remote_address() {
         let (listener, address) = listener(8).await;
         let desk = Desk::new("tcp");
-        let running = tokio::spawn(serve(listener, desk.context()));
+        let running = tokio::spawn(serve(listener, Duration::ZERO, desk.context()));
         let connector = Connector::new(address);
         let mut one = connector.connect().await.unwrap();
         let mut two = connector.connect().await.unwrap();
@@ -141,7 +205,7 @@ mod tests {
     async fn much_arrives_whole() {
         let (listener, address) = listener(8).await;
         let desk = Desk::new("tcp");
-        let running = tokio::spawn(serve(listener, desk.context()));
+        let running = tokio::spawn(serve(listener, Duration::ZERO, desk.context()));
         let mut one = Connector::new(address).connect().await.unwrap();
         let line = [&[b'x'; 999][..], b"\n"].concat();
         one.write_all(&line.repeat(2_000)).await.unwrap();

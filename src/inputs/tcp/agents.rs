@@ -1,0 +1,201 @@
+//! What is known of all agents of an input: who they are, when they were heard, who serves them.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use hashbrown::HashMap;
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::sync::CancellationToken;
+
+use super::reports;
+use super::reports::Report;
+use crate::message::Source;
+use crate::metrics::Counter;
+use crate::metrics::Gauge;
+use crate::metrics::Registry;
+use crate::plugin::InputContext;
+
+/// How many agents are known at most.
+const MAX_AGENTS: usize = 65_536;
+/// How long a connection waits until the one before has let go of its agent.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// See the module.
+pub(super) struct Agents {
+    known: Mutex<HashMap<Source, Agent>>,
+    pub(super) numbers: Numbers,
+}
+
+/// What is counted of the agents of an input.
+pub(super) struct Numbers {
+    connected: Arc<Gauge>,
+    silent: Arc<Gauge>,
+    /// Batches taken.
+    pub(super) batches: Arc<Counter>,
+    /// Batches that were known already.
+    pub(super) repeats: Arc<Counter>,
+    /// Gaps found.
+    pub(super) gaps: Arc<Counter>,
+    /// Entries that are missing.
+    pub(super) missing: Arc<Counter>,
+}
+
+impl Numbers {
+    fn new(registry: &Registry, plugin: &str) -> Numbers {
+        let labels = [("plugin", plugin)];
+        let counter = |name, help| registry.counter(name, help, &labels);
+        Numbers {
+            connected: registry.gauge("heka_agents_connected", "Agents that are served.", &labels),
+            silent: registry.gauge("heka_agents_silent", "Agents that are not heard of.", &labels),
+            batches: counter("heka_agent_batches_total", "Batches taken from agents."),
+            repeats: counter("heka_agent_repeats_total", "Batches of agents that had come before."),
+            gaps: counter("heka_agent_gaps_total", "Gaps in what came from agents."),
+            missing: counter(
+                "heka_agent_missing_entries_total",
+                "Entries of agents' journals that did not come and will not.",
+            ),
+        }
+    }
+}
+
+/// One agent, or rather one output of it.
+struct Agent {
+    heard: Instant,
+    is_silent: bool,
+    is_connected: bool,
+    /// Held by the connection that serves it.
+    seat: Arc<tokio::sync::Mutex<()>>,
+    /// Asks that connection to let go.
+    leaving: CancellationToken,
+}
+
+/// The right to serve an agent.
+pub(super) struct Seat {
+    agents: Arc<Agents>,
+    source: Source,
+    /// Says when to let go.
+    pub(super) leaving: CancellationToken,
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut known = self.agents.lock();
+        if let Some(agent) = known.get_mut(&self.source) {
+            agent.is_connected = false;
+            agent.heard = Instant::now();
+        }
+        self.agents.count(&known);
+    }
+}
+
+impl Agents {
+    /// The agents that the journal knows.
+    pub(super) fn known(cx: &InputContext) -> Agents {
+        let sources =
+            cx.last_positions().into_iter().filter(|(source, _)| reports::is_agent(source));
+        let known = sources.take(MAX_AGENTS).map(|(source, _)| (source, Agent::new())).collect();
+        Agents { known: Mutex::new(known), numbers: Numbers::new(&cx.engine.metrics, &cx.name) }
+    }
+
+    /// Takes the agent over from whoever serves it: a connection that is half open may have been
+    /// left behind.
+    ///
+    /// # Errors
+    /// When there are too many agents, or the other connection does not let go.
+    pub(super) async fn sit(self: &Arc<Agents>, source: &Source) -> anyhow::Result<Seat> {
+        let leaving = CancellationToken::new();
+        let seat = {
+            let mut known = self.lock();
+            let is_room = known.len() < MAX_AGENTS || known.contains_key(source);
+            anyhow::ensure!(is_room, "there are {MAX_AGENTS} agents already");
+            let agent = known.entry(source.clone()).or_insert_with(Agent::new);
+            std::mem::replace(&mut agent.leaving, leaving.clone()).cancel();
+            agent.seat.clone()
+        };
+        let guard = tokio::time::timeout(PATIENCE, seat.lock_owned()).await;
+        let guard = guard.context("another connection of this agent does not end")?;
+        let mut known = self.lock();
+        if let Some(agent) = known.get_mut(source) {
+            agent.is_connected = true;
+        }
+        self.count(&known);
+        drop(known);
+        Ok(Seat { agents: self.clone(), source: source.clone(), leaving, _guard: guard })
+    }
+
+    /// Notes that an agent was heard of; tells whether it was silent before.
+    pub(super) fn hear(&self, source: &Source) -> bool {
+        let mut known = self.lock();
+        let Some(agent) = known.get_mut(source) else { return false };
+        agent.heard = Instant::now();
+        let was_silent = std::mem::take(&mut agent.is_silent);
+        if was_silent {
+            self.count(&known);
+        }
+        was_silent
+    }
+
+    /// Reports agents that are silent for too long, until the input stops.
+    ///
+    /// # Errors
+    /// When a report cannot be appended.
+    pub(super) async fn watch(
+        self: Arc<Agents>,
+        silent_after: Duration,
+        cx: InputContext,
+    ) -> anyhow::Result<()> {
+        if silent_after.is_zero() {
+            std::future::pending::<()>().await;
+        }
+        let look = (silent_after / 4).clamp(Duration::from_millis(50), Duration::from_secs(15));
+        loop {
+            tokio::time::sleep(look).await;
+            for source in self.fall_silent(silent_after) {
+                tracing::warn!(input = &*cx.name, agent = &*source, "an agent is silent");
+                reports::inject(&cx, &source, Report::Silent { after: silent_after }).await?;
+            }
+        }
+    }
+
+    fn fall_silent(&self, silent_after: Duration) -> Vec<Source> {
+        let mut known = self.lock();
+        let mut silent = Vec::new();
+        for (source, agent) in known.iter_mut() {
+            if !agent.is_silent && agent.heard.elapsed() >= silent_after {
+                agent.is_silent = true;
+                silent.push(source.clone());
+            }
+        }
+        self.count(&known);
+        silent
+    }
+
+    fn count(&self, known: &HashMap<Source, Agent>) {
+        let number =
+            |is: fn(&Agent) -> bool| known.values().filter(|agent| is(agent)).count() as f64;
+        self.numbers.connected.set(number(|agent| agent.is_connected));
+        self.numbers.silent.set(number(|agent| agent.is_silent));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Agent>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Agent {
+    fn new() -> Agent {
+        Agent {
+            heard: Instant::now(),
+            is_silent: false,
+            is_connected: false,
+            seat: Arc::default(),
+            leaving: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Messages about agents, for filters to alert on.
+
+use std::time::Duration;
+
+use crate::message::Batch;
+use crate::message::Source;
+use crate::message::Uuids;
+use crate::plugin::InputContext;
+
+/// Stands in the name of a source before an agent.
+const AGENT: &str = "agent";
+/// The severities of warnings and notices.
+const WARNING: i32 = 4;
+const NOTICE: i32 = 5;
+
+/// What there is to report of an agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Report {
+    /// It was not heard of for so long.
+    Silent { after: Duration },
+    /// It is heard of again.
+    Heard,
+    /// These entries of its journal did not come and will not.
+    Gap { first: u64, last: u64, reason: &'static str },
+}
+
+/// The source that an agent is: its name, the name of its output and the id of its journal.
+pub(super) fn source(cx: &InputContext, name: &str, stream: &str, journal: [u8; 16]) -> Source {
+    let journal = u128::from_be_bytes(journal);
+    cx.source(&format!("{AGENT}/{}/{}/{journal:032x}", plain(name), plain(stream)))
+}
+
+/// A name without what parts names.
+fn plain(name: &str) -> String {
+    name.replace(['/', ':'], "_")
+}
+
+/// Tells whether a source is an agent.
+pub(super) fn is_agent(source: &str) -> bool {
+    parts(source).is_some()
+}
+
+/// Name, output and journal of an agent.
+fn parts(source: &str) -> Option<[&str; 3]> {
+    let (_, part) = source.rsplit_once(':')?;
+    let [AGENT, name, stream, journal] = part.split('/').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    Some([name, stream, journal])
+}
+
+/// Appends a message that reports something of an agent.
+///
+/// # Errors
+/// When the engine stops.
+pub(super) async fn inject(
+    cx: &InputContext,
+    source: &Source,
+    report: Report,
+) -> anyhow::Result<()> {
+    let [name, stream, journal] = parts(source).unwrap_or_default();
+    let (kind, severity, text) = match report {
+        Report::Silent { after } => (
+            "heka.agent-silent",
+            WARNING,
+            format!("agent {name} ({stream}) was not heard of for {after:?}"),
+        ),
+        Report::Heard => {
+            ("heka.agent-heard", NOTICE, format!("agent {name} ({stream}) is heard of again"))
+        }
+        Report::Gap { first, last, reason } => (
+            "heka.agent-gap",
+            WARNING,
+            format!("agent {name} ({stream}): entries {first} to {last} of its journal {reason}"),
+        ),
+    };
+    let mut batch = Batch::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    let mut message = batch.begin();
+    message.uuid(&Uuids::default().make()).timestamp(now);
+    message.message_type(kind.as_bytes()).logger(cx.name.as_bytes()).severity(severity);
+    message.payload(text.as_bytes()).pid(cx.engine.pid).hostname(cx.engine.hostname.as_bytes());
+    message.string("agent", "", name.as_bytes());
+    message.string("stream", "", stream.as_bytes());
+    message.string("journal", "", journal.as_bytes());
+    if let Report::Gap { first, last, reason } = report {
+        let number = |position: u64| i64::try_from(position).unwrap_or(i64::MAX);
+        message.integer("first", "", number(first)).integer("last", "", number(last));
+        message.string("reason", "", reason.as_bytes());
+    }
+    message.finish()?;
+    cx.stream(cx.origin(kind), None).await?.messages(batch).await
+}

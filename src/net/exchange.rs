@@ -1,0 +1,179 @@
+//! A connection on which both sides talk at the same time.
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+
+use super::Stream;
+
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
+/// What is kept of a buffer that is empty, in bytes.
+const KEPT: usize = 1024 * 1024;
+
+/// A stream with a buffer for each direction. What waits to be written is written while there is
+/// waiting for something to read, and nothing is lost when a wait is given up.
+#[derive(Debug)]
+pub struct Exchange {
+    stream: Stream,
+    /// What has come and was not taken yet.
+    inbox: Vec<u8>,
+    taken: usize,
+    /// What is to be written; whoever appends waits for [`Exchange::is_written`] now and then.
+    pub outbox: Vec<u8>,
+    written: usize,
+    needs_flush: bool,
+    heard: Instant,
+    said: Instant,
+}
+
+impl Exchange {
+    /// A connection of which `inbox` has been read already.
+    pub fn new(stream: Stream, inbox: Vec<u8>) -> Exchange {
+        let now = Instant::now();
+        Exchange {
+            stream,
+            inbox,
+            taken: 0,
+            outbox: Vec::new(),
+            written: 0,
+            needs_flush: false,
+            heard: now,
+            said: now,
+        }
+    }
+
+    /// What has come.
+    pub fn inbox(&self) -> &[u8] {
+        &self.inbox[self.taken..]
+    }
+
+    /// Takes `bytes` away from the front of what has come.
+    pub fn take(&mut self, bytes: usize) {
+        self.taken += bytes;
+        if self.taken >= self.inbox.len() {
+            self.taken = 0;
+            self.inbox.clear();
+            if self.inbox.capacity() > KEPT {
+                self.inbox = Vec::new();
+            }
+        }
+    }
+
+    /// Tells whether the system has taken all that was to be written.
+    pub fn is_written(&self) -> bool {
+        self.outbox.is_empty() && !self.needs_flush
+    }
+
+    /// How long the other side has been silent.
+    pub fn silence(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
+    /// How long this side has been silent.
+    pub fn quiet(&self) -> Duration {
+        self.said.elapsed()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> super::Peer {
+        self.stream.peer()
+    }
+
+    /// Gives back the stream, and what has come and was not taken.
+    pub fn into_parts(mut self) -> (Stream, Vec<u8>) {
+        self.inbox.drain(..self.taken);
+        (self.stream, self.inbox)
+    }
+
+    /// Waits until something was written or has come.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the other side has closed it.
+    pub async fn step(&mut self) -> std::io::Result<()> {
+        poll_fn(|cx| {
+            let wrote = self.poll_out(cx)?;
+            match self.poll_in(cx) {
+                Poll::Pending if wrote => Poll::Ready(Ok(())),
+                polled => polled,
+            }
+        })
+        .await
+    }
+
+    /// Waits until all that was to be written is; what comes meanwhile waits.
+    ///
+    /// # Errors
+    /// As [`Exchange::step`].
+    pub async fn write_out(&mut self) -> std::io::Result<()> {
+        poll_fn(|cx| {
+            self.poll_out(cx)?;
+            if self.is_written() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Ends the connection in good order.
+    pub async fn close(&mut self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.write_out()).await;
+        let _ = self.stream.close(patience).await;
+    }
+
+    /// Writes as much as goes; tells whether anything went.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
+        let mut wrote = false;
+        while self.written < self.outbox.len() {
+            let rest = &self.outbox[self.written..];
+            let Poll::Ready(result) = Pin::new(&mut self.stream).poll_write(cx, rest) else {
+                return Ok(wrote);
+            };
+            let count = result?;
+            if count == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+            self.written += count;
+            self.said = Instant::now();
+            self.needs_flush = true;
+            wrote = true;
+        }
+        self.written = 0;
+        self.outbox.clear();
+        if self.outbox.capacity() > KEPT {
+            self.outbox = Vec::new();
+        }
+        if self.needs_flush
+            && let Poll::Ready(result) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
+            result?;
+            self.needs_flush = false;
+            wrote = true;
+        }
+        Ok(wrote)
+    }
+
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.inbox.drain(..std::mem::take(&mut self.taken));
+        let had = self.inbox.len();
+        self.inbox.resize(had + CHUNK, 0);
+        let mut buffer = ReadBuf::new(&mut self.inbox[had..]);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+        let read = buffer.filled().len();
+        self.inbox.truncate(had + read);
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if read == 0 => Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(result) => {
+                self.heard = Instant::now();
+                Poll::Ready(result)
+            }
+        }
+    }
+}
