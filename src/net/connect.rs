@@ -40,12 +40,15 @@ pub struct Connector {
     keep_alive: Option<Duration>,
     timeout: Duration,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// Whether TLS begins when it is asked for.
+    is_later: bool,
 }
 
 impl Connector {
     /// A connector to `address`, plain and without keep-alive, which gives up after 30 s.
     pub fn new(address: Address) -> Connector {
-        Connector { address, local: None, keep_alive: None, timeout: TIMEOUT, tls: None }
+        let (timeout, tls) = (TIMEOUT, None);
+        Connector { address, local: None, keep_alive: None, timeout, tls, is_later: false }
     }
 
     /// Connects from this address of the machine.
@@ -75,6 +78,28 @@ impl Connector {
         let name =
             ServerName::try_from(name.to_owned()).map_err(|_| tls::Error::Name(name.to_owned()))?;
         Ok(Connector { tls: Some((tls.client()?, name)), ..self })
+    }
+
+    /// Leaves TLS to [`Connector::secure`].
+    pub fn later(self) -> Connector {
+        Connector { is_later: true, ..self }
+    }
+
+    /// Begins TLS on a plain connection that this connector has made.
+    ///
+    /// # Errors
+    /// When the other side does not speak it as it should.
+    pub async fn secure(&self, stream: Stream) -> Result<Stream, Error> {
+        let peer = stream.peer();
+        let (Some(raw), Some((tls, name))) = (stream.into_raw(), &self.tls) else {
+            let error = std::io::Error::from(std::io::ErrorKind::InvalidInput);
+            return Err(Error::socket("speak tls with", &self.address)(error));
+        };
+        let shaken = self.shake_hands(raw, peer, Arc::clone(tls), name.clone());
+        match tokio::time::timeout(self.timeout, shaken).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Timeout(self.address.to_string(), self.timeout)),
+        }
     }
 
     /// Where it leads.
@@ -111,8 +136,10 @@ impl Connector {
             }
         };
         match &self.tls {
-            Some((tls, name)) => self.shake_hands(raw, peer, Arc::clone(tls), name.clone()).await,
-            None => Ok(Stream::plain(raw, peer)),
+            Some((tls, name)) if !self.is_later => {
+                self.shake_hands(raw, peer, Arc::clone(tls), name.clone()).await
+            }
+            _ => Ok(Stream::plain(raw, peer)),
         }
     }
 

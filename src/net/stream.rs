@@ -79,6 +79,15 @@ impl Stream {
         Stream { transport, peer }
     }
 
+    /// The socket under it; `None` where TLS is spoken already.
+    pub(super) fn into_raw(self) -> Option<Raw> {
+        match self.transport {
+            Transport::Tcp(socket) => Some(Raw::Tcp(socket)),
+            Transport::Unix(socket) => Some(Raw::Unix(socket)),
+            Transport::TlsTcp(_) | Transport::TlsUnix(_) => None,
+        }
+    }
+
     /// Shakes hands as the server.
     pub(super) async fn accepted(
         raw: Raw,
