@@ -325,6 +325,7 @@ impl Feeder {
             return;
         }
         if self.building.is_empty() {
+            self.since = None;
             // Without anything under way the cursor moves at once, else with the next load. The task
             // may just have learnt that more is delivered, which must not be undone.
             let (queued, read) = (self.queued.0, self.read.0);
