@@ -11,11 +11,15 @@ mod elasticsearch;
 mod file;
 mod http;
 mod log;
+mod nagios;
+mod prometheus;
 mod sandbox;
+mod smtp;
 mod tcp;
 #[cfg(test)]
 mod testing;
 mod udp;
+mod whisper;
 
 /// The kinds of this family, one row each.
 pub const OUTPUTS: &[Kind<dyn Output>] = &[
@@ -24,9 +28,14 @@ pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<file::FileOutput>(),
     Kind::output::<http::HttpOutput>(),
     Kind::output::<log::LogOutput>(),
+    Kind::output::<nagios::NagiosOutput>(),
+    Kind::output::<prometheus::PrometheusOutput>(),
+    Kind::output::<prometheus::PrometheusRemoteWriteOutput>(),
     Kind::output::<sandbox::SandboxOutput>(),
+    Kind::output::<smtp::SmtpOutput>(),
     Kind::output::<tcp::TcpOutput>(),
     Kind::output::<udp::UdpOutput>(),
+    Kind::output::<whisper::WhisperOutput>(),
 ];
 
 /// Gives up what outputs called `name` have written down below `base_dir` besides their cursor; tells

@@ -9,6 +9,7 @@ mod agents;
 mod check;
 mod command_line;
 mod configurations;
+mod destinations;
 mod engine;
 mod filter;
 mod harness;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         command_line::trials(),
         scripts::trials(),
         sources::trials(),
+        destinations::trials(),
         readme::trials(),
         quickstart::trials(),
         configurations::trials(),

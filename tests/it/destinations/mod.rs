@@ -1,0 +1,27 @@
+//! Destinations, each against the real program.
+
+mod elasticsearch;
+mod influxdb;
+mod nagios;
+mod prometheus;
+mod server;
+mod smtp;
+mod syslog;
+mod whisper;
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        elasticsearch::trials(),
+        influxdb::trials(),
+        nagios::trials(),
+        prometheus::trials(),
+        smtp::trials(),
+        syslog::trials(),
+        whisper::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

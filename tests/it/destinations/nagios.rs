@@ -1,0 +1,301 @@
+//! Checks in a real Nagios 4, by its command file, through a real NSCA and through its `cmd.cgi`.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+use anyhow::Context;
+use libtest_mimic::Trial;
+
+use super::server::Server;
+use super::server::free_port;
+use crate::harness::Engine;
+use crate::harness::Place;
+use crate::suite::test_with;
+
+const CGI: &str = "/usr/lib/cgi-bin/nagios4";
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        test_with(
+            &["nagios4", "nsca"],
+            "destinations::nagios_sees_states_by_command_file_and_nsca",
+            by_command_file_and_nsca,
+        ),
+        by_cmd_cgi_trial(),
+    ]
+}
+
+/// The package of the web pages brings a web server along: it is only run where they are.
+fn by_cmd_cgi_trial() -> Trial {
+    let name = "destinations::nagios_sees_states_by_cmd_cgi";
+    if std::path::Path::new(CGI).join("cmd.cgi").is_file() {
+        return test_with(&["nagios4"], name, by_cmd_cgi);
+    }
+    Trial::test(name, || Ok(())).with_ignored_flag(true).with_kind("no cmd.cgi")
+}
+
+/// Whom the programs become where root starts them; they refuse to be root.
+fn user() -> anyhow::Result<String> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok("nagios".to_owned());
+    }
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid())?;
+    Ok(user.context("the user has no name")?.name)
+}
+
+const OBJECTS: &str = "\
+define command {\n command_name none\n command_line /bin/true\n}\n\
+define timeperiod {\n timeperiod_name always\n alias always\n monday 00:00-24:00\n\
+ tuesday 00:00-24:00\n wednesday 00:00-24:00\n thursday 00:00-24:00\n friday 00:00-24:00\n\
+ saturday 00:00-24:00\n sunday 00:00-24:00\n}\n\
+define contact {\n contact_name admin\n host_notification_commands none\n\
+ service_notification_commands none\n host_notification_period always\n\
+ service_notification_period always\n}\n\
+define host {\n host_name web01\n address 127.0.0.1\n check_command none\n max_check_attempts 1\n\
+ check_period always\n notification_period always\n contacts admin\n active_checks_enabled 0\n\
+ passive_checks_enabled 1\n}\n";
+
+/// Writes what Nagios reads, with these services of `web01`.
+fn configure(place: &Place, services: &[&str]) -> anyhow::Result<()> {
+    let folder = place.path("").display().to_string();
+    let user = user()?;
+    let group = nix::unistd::Group::from_gid(
+        nix::unistd::User::from_name(&user)?.context("there is no such user")?.gid,
+    )?;
+    let group = group.context("the group has no name")?.name;
+    for name in ["archives", "checkresults"] {
+        std::fs::create_dir_all(place.path(name))?;
+    }
+    let mut objects = OBJECTS.to_owned();
+    for service in services {
+        objects.push_str(&format!(
+            "define service {{\n host_name web01\n service_description {service}\n\
+             check_command none\n max_check_attempts 1\n check_interval 1\n retry_interval 1\n\
+             check_period always\n notification_period always\n contacts admin\n\
+             active_checks_enabled 0\n passive_checks_enabled 1\n}}\n"
+        ));
+    }
+    place.write("objects.cfg", &objects)?;
+    place.write("resource.cfg", "")?;
+    place.write(
+        "nagios.cfg",
+        &format!(
+            "log_file={folder}/nagios.log\ncfg_file={folder}/objects.cfg\n\
+             resource_file={folder}/resource.cfg\nobject_cache_file={folder}/objects.cache\n\
+             precached_object_file={folder}/objects.precache\nstatus_file={folder}/status.dat\n\
+             status_update_interval=1\nnagios_user={user}\nnagios_group={group}\n\
+             check_external_commands=1\ncommand_file={folder}/nagios.cmd\n\
+             lock_file={folder}/nagios.lock\ntemp_file={folder}/nagios.tmp\ntemp_path={folder}\n\
+             log_archive_path={folder}/archives\ncheck_result_path={folder}/checkresults\n\
+             state_retention_file={folder}/retention.dat\nquery_socket={folder}/nagios.qh\n\
+             use_syslog=0\nlog_passive_checks=1\nlog_external_commands=1\n\
+             execute_service_checks=0\nexecute_host_checks=0\naccept_passive_service_checks=1\n\
+             accept_passive_host_checks=1\nenable_notifications=0\n"
+        ),
+    )?;
+    place.write(
+        "nsca.cfg",
+        &format!(
+            "pid_file={folder}/nsca.pid\nserver_address=127.0.0.1\nserver_port=PORT\n\
+             nsca_user={user}\nnsca_group={group}\ndebug=0\ncommand_file={folder}/nagios.cmd\n\
+             alternate_dump_file={folder}/nsca.dump\naggregate_writes=0\nappend_to_file=0\n\
+             max_packet_age=30\npassword=s3cret\ndecryption_method=1\n"
+        ),
+    )?;
+    place.write(
+        "cgi.cfg",
+        &format!(
+            "main_config_file={folder}/nagios.cfg\nphysical_html_path=/usr/share/nagios4/htdocs\n\
+             url_html_path=/nagios4\nuse_authentication=1\nuse_ssl_authentication=0\n\
+             authorized_for_all_services=admin\nauthorized_for_all_hosts=admin\n\
+             authorized_for_all_service_commands=admin\nauthorized_for_all_host_commands=admin\n"
+        ),
+    )
+}
+
+/// Starts Nagios and waits for its command file.
+fn start(place: &Place) -> anyhow::Result<Server> {
+    if nix::unistd::geteuid().is_root() {
+        // The engine's own state stays with who runs it.
+        let owner = format!("{}:", user()?);
+        Command::new("chown").arg("-R").arg(&owner).arg(place.path("")).status()?;
+    }
+    let mut command = Command::new("nagios4");
+    command.arg(place.path("nagios.cfg")).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let mut server = Server::spawn(command)?;
+    let pipe = place.path("nagios.cmd");
+    server.wait_for("its command file", || pipe.exists().then_some(()))?;
+    Ok(server)
+}
+
+/// Waits until the log of Nagios says this of a service.
+fn expect(engine: &mut Engine, place: &Place, alert: &str) -> anyhow::Result<()> {
+    let waited = engine.wait_for(alert, |_| {
+        place.read("nagios.log").lines().any(|line| line.contains(alert)).then_some(())
+    });
+    waited.map_err(|error| error.context(place.read("nagios.log")))
+}
+
+fn by_command_file_and_nsca() -> anyhow::Result<()> {
+    let port = free_port()?;
+    let output = |name: &str, settings: &str| {
+        format!(
+            "[{name}]\ntype = 'NagiosOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+             nagios_host = 'web01'\nnagios_service_description = '{name}'\n\
+             retries = {{ delay = '50ms', max_delay = '200ms' }}\n{settings}\n"
+        )
+    };
+    let place = Place::new(&format!(
+        "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+         decoder = ''\n{}{}{}",
+        output("pipe", "command_file = 'DIR/nagios.cmd'"),
+        output("nsca", &format!("nsca_address = '127.0.0.1:{port}'\nnsca_password = 's3cret'")),
+        output("host", "host_check = true\ncommand_file = 'DIR/nagios.cmd'"),
+    ))?;
+    configure(&place, &["pipe", "nsca"])?;
+    let nsca_config = place.read("nsca.cfg").replace("PORT", &port.to_string());
+    place.write("nsca.cfg", &nsca_config)?;
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    // Nobody is there yet: all of it waits, and each says what to do.
+    writeln!(stream, "CRITICAL: too hot | temperature=99")?;
+    for part in ["look at its command_file", "cannot connect to"] {
+        engine.wait_for(part, |engine| engine.stderr().contains(part).then_some(()))?;
+    }
+    let nagios = start(&place)?;
+    let nsca = |place: &Place| {
+        let mut command = Command::new("nsca");
+        command.args(["-f", "-c"]).arg(place.path("nsca.cfg"));
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        Server::start(command, port)
+    };
+    let receiver = nsca(&place)?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;pipe;CRITICAL;HARD;1;too hot")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;nsca;CRITICAL;HARD;1;too hot")?;
+    drop(receiver);
+    writeln!(stream, "OK: cool again")?;
+    let _receiver = nsca(&place)?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;pipe;OK;HARD;1;cool again")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;nsca;OK;HARD;1;cool again")?;
+    writeln!(stream, "DOWN: gone")?;
+    expect(&mut engine, &place, "HOST ALERT: web01;DOWN;HARD;1;gone")?;
+    drop(nagios);
+    engine.stop()?;
+    Ok(())
+}
+
+/// Runs `cmd.cgi` for each request, as a web server would for the user `admin`.
+fn serve_cgi(listener: TcpListener, config: PathBuf) {
+    for stream in listener.incoming().flatten() {
+        let config = config.clone();
+        std::thread::spawn(move || answer_cgi(stream, &config));
+    }
+}
+
+fn answer_cgi(mut stream: TcpStream, config: &std::path::Path) -> anyhow::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let header = |name: &str| {
+        let find = |line: &String| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
+        };
+        lines.iter().find_map(find).unwrap_or_default()
+    };
+    let mut words = lines.first().context("no request")?.split(' ');
+    let (method, path) = (words.next().context("no method")?, words.next().context("no path")?);
+    // admin:right
+    if header("authorization") != "Basic YWRtaW46cmlnaHQ=" {
+        write!(
+            stream,
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )?;
+        return Ok(());
+    }
+    let length: usize = header("content-length").parse().unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let mut child = Command::new(format!("{CGI}/cmd.cgi"))
+        .env("NAGIOS_CGI_CONFIG", config)
+        .env("REMOTE_USER", "admin")
+        .env("REQUEST_METHOD", method)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("CONTENT_LENGTH", length.to_string())
+        .env("HTTP_COOKIE", header("cookie"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("stdin is piped")?.write_all(&body)?;
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    let (head, page) = text.split_once("\n\n").context("the answer has no head")?;
+    let head = head.lines().map(|line| format!("{line}\r\n")).collect::<String>();
+    let length = page.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+    )?;
+    Ok(())
+}
+
+fn by_cmd_cgi() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let config = |password: &str, service: &str| {
+        format!(
+            "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+             decoder = ''\n\
+             [web]\ntype = 'NagiosOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+             url = 'http://127.0.0.1:{port}/nagios4/cgi-bin/cmd.cgi'\nusername = 'admin'\n\
+             password = '{password}'\nnagios_host = 'web01'\n\
+             nagios_service_description = '{service}'\nresponse_header_timeout = '20s'\n\
+             retries = {{ delay = '50ms', max_delay = '200ms' }}\n"
+        )
+    };
+    let place = Place::new(&config("wrong", "cgi"))?;
+    configure(&place, &["cgi"])?;
+    let _nagios = start(&place)?;
+    let cgi_config = place.path("cgi.cfg");
+    std::thread::spawn(move || serve_cgi(listener, cgi_config));
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    writeln!(stream, "WARNING: by web | a=1")?;
+    engine.wait_for("it to be told of the password", |engine| {
+        engine.stderr().contains("look at `username` and `password`").then_some(())
+    })?;
+    engine.stop()?;
+    place.configure(&config("right", "cgi"))?;
+    let mut engine = place.run(&[])?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;cgi;WARNING;HARD;1;by web")?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    writeln!(stream, "OK: again")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;cgi;OK;HARD;1;again")?;
+    engine.stop()?.expect_code(0)?;
+    // A service that Nagios does not know is refused, and says so.
+    place.configure(&config("right", "none"))?;
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    writeln!(stream, "OK: again")?;
+    engine.wait_for("the reason", |engine| {
+        engine.stderr().contains("a record was refused").then_some(())
+    })?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
