@@ -67,6 +67,8 @@ fn mail_after_a_restart() -> anyhow::Result<()> {
              send_from = 'heka@example.com'\nsubject = '%{{Type}}: %{{Payload}}'\n\
              security = 'starttls'\nauth = 'Plain'\nuser = 'me'\npassword = '{password}'\n{more}\n\
              retries = {{ delay = '50ms', max_delay = '200ms' }}\n\
+             [seen]\ntype = 'LogOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+             encoder = 'PayloadEncoder'\n\
              [out.tls]\nroot_cafile = 'DIR/cert.pem'\nserver_name = 'localhost'\n"
         )
     };
@@ -103,7 +105,7 @@ fn mail_after_a_restart() -> anyhow::Result<()> {
     let mut engine = place.run(&[])?;
     let mut stream = TcpStream::connect(engine.address("lines")?)?;
     stream.write_all(b"three\nfour\n")?;
-    drop(stream);
+    engine.wait_for("both to be read", |engine| engine.stdout().contains("four").then_some(()))?;
     engine.stop()?.expect_code(0)?;
     let third = "heka@example.com;ops@example.com;lines: three (and 1 more);three|four\n";
     anyhow::ensure!(place.read("mails") == second + third, "{}", place.read("mails"));
