@@ -20,7 +20,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// Writes a line for each mail: sender, recipients, subject, text. Wants a user, and knows one.
-const SERVER: &str = r#"
+const SERVER: &str = r"
 import asyncio, email, email.policy, ssl, sys
 from aiosmtpd.smtp import SMTP, AuthResult
 port, out = int(sys.argv[1]), sys.argv[2]
@@ -47,7 +47,7 @@ loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 loop.run_until_complete(loop.create_server(make, '127.0.0.1', port))
 loop.run_forever()
-"#;
+";
 
 fn start(place: &Place, port: u16) -> anyhow::Result<Server> {
     let mut command = interpreter("python3");
