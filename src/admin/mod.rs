@@ -6,7 +6,11 @@
 //! | `GET /health` | 200 `ok`, or 503 and what is wrong | both |
 //! | `GET /status` | what is flowing, JSON | both |
 //! | `POST /forget` | gives up the cursor of the reader named in the body | control socket; admin port with token or certificate |
+//! | `POST /sandbox` | a [`Request`] in JSON, answered by a [`Reply`]: what `heka sandbox` asks | as `/reload` |
 //! | `POST /reload` | reads the configuration again | control socket; admin port with token or certificate |
+//!
+//! [`Request`]: crate::pipeline::Request
+//! [`Reply`]: crate::pipeline::Reply
 //!
 //! The control socket is `heka.sock` in `base_dir`, open to its owner alone. The admin port only
 //! reads, unless a token is configured and shown as `Authorization: Bearer TOKEN`, or every client
@@ -31,6 +35,7 @@ use crate::net::Listener;
 use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::net::tls::ClientAuth;
+use crate::pipeline::Request;
 use crate::pipeline::Status;
 use crate::stdx::secret::Secret;
 
@@ -41,8 +46,22 @@ const CONNECTIONS: usize = 64;
 /// The permissions of the control socket: for its owner alone.
 const OWNER_ALONE: u32 = 0o600;
 
-/// A request to reload, waiting for its answer.
+/// The name of the control socket in the engine's folder.
+pub const SOCKET: &str = "heka.sock";
+
+/// What the engine is asked for.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// To read its configuration again.
+    Reload,
+    /// Something about its filters.
+    Sandbox(Request),
+}
+
+/// A request to the engine, waiting for its answer.
 pub struct Asked {
+    /// What is asked for.
+    pub wish: Wish,
     answer: oneshot::Sender<Result<String, String>>,
 }
 
@@ -75,7 +94,7 @@ pub struct Settings {
 struct Shared {
     metrics: Arc<Registry>,
     status: ArcSwap<Status>,
-    reloads: mpsc::Sender<Asked>,
+    wishes: mpsc::Sender<Asked>,
     token: Option<String>,
     forget: Forget,
 }
@@ -95,11 +114,11 @@ impl Admin {
     /// When the control socket cannot be made, or the settings of TLS do not work. An admin port
     /// that is taken is a warning.
     pub async fn start(settings: Settings, metrics: Arc<Registry>) -> anyhow::Result<Admin> {
-        let (reloads, asked) = mpsc::channel(QUEUE);
+        let (wishes, asked) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             metrics,
             status: ArcSwap::from_pointee(Status::default()),
-            reloads,
+            wishes,
             token: settings.token.as_ref().map(|token| token.reveal().to_owned()),
             forget: settings.forget.clone(),
         });
@@ -121,7 +140,7 @@ impl Admin {
         Ok(Admin { shared, asked, stopping, tasks })
     }
 
-    /// The next request to reload.
+    /// The next request to the engine.
     pub async fn asked(&mut self) -> Asked {
         match self.asked.recv().await {
             Some(asked) => asked,
@@ -147,7 +166,7 @@ impl Admin {
 
 /// Binds the control socket; one left over by an engine that is no more is taken away.
 async fn control(settings: &Settings) -> anyhow::Result<Listener> {
-    let path = settings.folder.join("heka.sock");
+    let path = settings.folder.join(SOCKET);
     let failed = || format!("cannot open the control socket {}", path.display());
     let address = Address::stream(StreamNet::Unix, &path.to_string_lossy()).with_context(failed)?;
     let options = ListenOptions {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Asked;
 use super::Shared;
+use super::Wish;
 use crate::net::Listener;
 use crate::net::http;
 
@@ -46,6 +48,7 @@ pub(super) fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
         .route("/status", get(status))
         .route("/forget", post(forget))
         .route("/reload", post(reload))
+        .route("/sandbox", post(sandbox))
         .with_state(Door { shared, is_trusted })
 }
 
@@ -84,8 +87,26 @@ async fn reload(State(door): State<Door>, headers: HeaderMap) -> Response {
     if let Some(refusal) = door.refuses(&headers) {
         return refusal;
     }
+    ask(&door, Wish::Reload).await
+}
+
+async fn sandbox(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refusal) = door.refuses(&headers) {
+        return refusal;
+    }
+    match serde_json::from_slice(&body) {
+        Ok(request) => ask(&door, Wish::Sandbox(request)).await,
+        Err(error) => {
+            let text = format!("the request is none that is known: {error}\n");
+            (StatusCode::BAD_REQUEST, text).into_response()
+        }
+    }
+}
+
+/// Has the engine answer.
+async fn ask(door: &Door, wish: Wish) -> Response {
     let (answer, answered) = oneshot::channel();
-    if door.shared.reloads.send(Asked { answer }).await.is_err() {
+    if door.shared.wishes.send(Asked { wish, answer }).await.is_err() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the engine is stopping\n").into_response();
     }
     match answered.await {

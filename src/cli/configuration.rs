@@ -47,14 +47,7 @@ impl fmt::Display for Origin {
 
 /// The kinds there are, by family.
 fn kinds(family: Family) -> Vec<&'static str> {
-    match family {
-        Family::Input => CATALOG.inputs.iter().map(|kind| kind.name).collect(),
-        Family::Splitter => CATALOG.splitters.iter().map(|kind| kind.name).collect(),
-        Family::Decoder => CATALOG.decoders.iter().map(|kind| kind.name).collect(),
-        Family::Filter => CATALOG.filters.iter().map(|kind| kind.name).collect(),
-        Family::Encoder => CATALOG.encoders.iter().map(|kind| kind.name).collect(),
-        Family::Output => CATALOG.outputs.iter().map(|kind| kind.name).collect(),
-    }
+    CATALOG.names(family.suffix())
 }
 
 /// Reads a configuration; gives all that is wrong with it too.

@@ -17,6 +17,7 @@ mod pid_file;
 pub mod plugins;
 pub mod replay;
 pub mod run;
+pub mod sandbox;
 mod standalone;
 pub mod test;
 mod watch;
@@ -48,6 +49,7 @@ enum Subcommand {
     Flood(flood::Command),
     Logstreamer(logstreamer::Command),
     Plugins(plugins::Command),
+    Sandbox(sandbox::Command),
 }
 
 /// Does what the arguments of the process say.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Subcommand::Flood(command) => command.run(),
         Subcommand::Logstreamer(command) => command.run(),
         Subcommand::Plugins(command) => command.run(),
+        Subcommand::Sandbox(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("heka: {error:#}");

@@ -66,6 +66,8 @@ pub struct Hekad {
     pub report_interval: Duration,
     /// Threads for filters; as many as needed by default, at most one a core.
     pub analysis_threads: Option<NonZeroUsize>,
+    /// Versions of each filter that are kept, to be brought back by `heka sandbox rollback`.
+    pub kept_versions: usize,
     /// After this many seconds without a word a source's last position is forgotten.
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Written")]
@@ -95,6 +97,7 @@ impl Default for Hekad {
             shutdown_timeout: Duration::from_secs(30),
             report_interval: Duration::from_mins(1),
             analysis_threads: None,
+            kept_versions: 5,
             source_expiry: Duration::from_hours(30 * 24),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),

@@ -106,7 +106,6 @@ pub fn replacement(kind: &str) -> Option<&'static str> {
         "ProcessDirectoryInput" => {
             "write a ProcessInput for each program: the configuration is reloaded while it runs"
         }
-        "SandboxManagerFilter" => LATER,
         "LogfileInput" | "LogfileDirectoryManagerInput" => "use LogstreamerInput",
         "GeoIpDecoder" | "PayloadXmlDecoder" => LATER,
         "StatsToFieldsDecoder" => {

@@ -89,7 +89,8 @@ impl Section {
             common.stand_in_for_matcher();
         }
         let settings = part(&|key| key != "type" && !options::keys(family).contains(&key));
-        let whole = part(&|key| key != "type");
+        // Whether a change is tried first is none itself.
+        let whole = part(&|key| key != "type" && key != "shadow");
         let (settings, whole) = match (settings, whole) {
             (Ok(settings), Ok(whole)) => (settings, whole),
             (Err(mistakes), _) | (_, Err(mistakes)) => {

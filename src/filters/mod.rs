@@ -4,6 +4,7 @@ use crate::plugin::Filter;
 use crate::plugin::Kind;
 
 mod counter;
+mod manager;
 mod sandbox;
 mod stat;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod testing;
 pub const FILTERS: &[Kind<dyn Filter>] = &[
     Kind::filter::<counter::CounterFilter>(),
     Kind::filter::<sandbox::SandboxFilter>(),
+    Kind::filter::<manager::SandboxManagerFilter>(),
     Kind::filter::<stat::StatFilter>(),
 ];

@@ -24,6 +24,7 @@ use crate::sandbox::Role;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
 use crate::sandbox::Trouble;
+use crate::stdx::embedded::Source;
 
 /// Runs a Lua script over messages, under limits.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,8 +59,16 @@ impl Filter for SandboxFilter {
         self.0.files(&engine.share_dir)
     }
 
-    fn version(&self, engine: &Engine) -> anyhow::Result<Vec<u8>> {
-        Ok(self.0.version(&engine.share_dir)?)
+    fn sources(&self, engine: &Engine) -> anyhow::Result<Vec<Source>> {
+        Ok(self.0.sources(&engine.share_dir)?)
+    }
+
+    fn pin(&self, sources: Vec<Source>, engine: &Engine) {
+        self.0.pin(sources, &engine.share_dir);
+    }
+
+    fn is_shadowed(&self) -> bool {
+        self.0.shadow
     }
 
     fn max_failures(&self) -> Option<u32> {
@@ -78,6 +87,10 @@ struct Script {
 }
 
 impl Filtering for Script {
+    fn arrive(&mut self) {
+        self.sandbox.arrive();
+    }
+
     fn process(
         &mut self,
         batch: &Batch,

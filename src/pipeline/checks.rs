@@ -1,6 +1,7 @@
 //! What is wrong with a plan as a whole: sizes that do not go together, decoders that use each other.
 
 use super::parts::Parts;
+use super::plan::PlannedFilter;
 use crate::config::Config;
 use crate::config::Problem;
 use crate::journal;
@@ -68,4 +69,20 @@ fn reaches(parts: &Parts, from: &str, wanted: &str, depth: usize) -> bool {
                 .iter()
                 .any(|used| used == wanted || reaches(parts, used, wanted, depth + 1))
         })
+}
+
+/// Reports filters that would load scripts from anybody.
+pub(super) fn managers(filters: &[PlannedFilter], config: &Config, problems: &mut Vec<Problem>) {
+    for filter in filters.iter().filter(|filter| filter.reading.signer.is_none()) {
+        let Some(section) = config.section(&filter.name) else { continue };
+        if section.kind == "SandboxManagerFilter" {
+            let message = format!(
+                "`message_signer` is missing: anybody who can send to this engine could have {} \
+                 load scripts",
+                filter.name
+            );
+            let help = "name a signer that an input knows, as `[X.signer.ops_1]` with `hmac_key`";
+            problems.push(Problem::error(message).at(&section.place).help(help));
+        }
+    }
 }

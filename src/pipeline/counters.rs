@@ -80,6 +80,8 @@ pub(super) struct FilterCounters {
     pub(super) state: Arc<Gauge>,
     /// Entries behind the end.
     pub(super) lag: Arc<Gauge>,
+    /// How long the last version to take over held it up, in seconds.
+    pub(super) swap_pause: Arc<Gauge>,
     /// 1 while its failures have stopped it.
     pub(super) failing: Arc<Gauge>,
 }
@@ -99,6 +101,10 @@ impl FilterCounters {
             memory: gauge("heka_filter_memory_bytes", "Memory that a filter uses."),
             state: gauge("heka_filter_state_bytes", "Size of a filter's last snapshot."),
             lag: gauge("heka_filter_lag_entries", "Entries that a filter is behind."),
+            swap_pause: gauge(
+                "heka_filter_swap_pause_seconds",
+                "How long the last version that took over held a filter up.",
+            ),
             failing: gauge("heka_filter_failing", "1 while a filter is stopped by its failures."),
         }
     }

@@ -8,6 +8,8 @@
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
 //! | `routing` | the index of all matchers |
 //! | `reload`, `coding` | the difference between two plans, applied |
+//! | `swapping`, `versions` | a filter's next version in the place of the one that runs, and those kept |
+//! | `sandboxes` | what a person asks of the filters of a running engine |
 //! | `stopping` | inputs first, outputs last, and nothing lost |
 //! | `status`, `report` | what is flowing, in numbers and in messages |
 
@@ -25,8 +27,11 @@ mod promises;
 mod reload;
 mod report;
 mod routing;
+mod sandboxes;
 mod status;
 mod stopping;
+mod swapping;
+mod versions;
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -37,8 +42,10 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use self::analysis::AnalysisThreads;
-use self::analysis::FilterPlan;
+pub use self::analysis::Cost;
+pub use self::analysis::Difference;
 use self::analysis::Keeper;
+pub use self::analysis::Only;
 pub(crate) use self::analysis::read_state;
 use self::counters::FilterCounters;
 use self::counters::JournalGauges;
@@ -49,21 +56,30 @@ use self::delivery::OutputPlan;
 use self::inputs::InputPlan;
 use self::inputs::RunningInput;
 pub use self::plan::Plan;
-use self::plan::PlannedFilter;
 use self::plan::PlannedInput;
 use self::plan::PlannedOutput;
 use self::progress::Progress;
 pub use self::reload::Reloaded;
 use self::routing::Routing;
+pub use self::sandboxes::KeptVersion;
+use self::sandboxes::Loaded;
+pub use self::sandboxes::Outcome;
+pub use self::sandboxes::Reply;
+pub use self::sandboxes::Request;
+pub use self::sandboxes::SandboxStatus;
+pub use self::sandboxes::ScriptText;
+use self::sandboxes::Tried;
 pub use self::status::Status;
 pub use self::status::Tally;
 pub use self::stopping::Ending;
+use self::versions::Versions;
 use crate::config::Section;
 use crate::journal::Journal;
 use crate::journal::Recovery;
 use crate::journal::StorageKind;
 use crate::plugin::Kind;
 use crate::plugin::OutputContext;
+use crate::plugin::Wishes;
 use crate::stdx::clock::Clock;
 
 /// Time between two ticks.
@@ -100,8 +116,18 @@ pub struct Pipeline {
     journal_gauges: JournalGauges,
     /// How many messages the inputs had given when that last changed, and when it did.
     heard: Mutex<(u64, Instant)>,
-    /// What each running filter is made of.
-    versions: hashbrown::HashMap<Arc<str>, String>,
+    /// What each running filter is made of, by its hash.
+    running: hashbrown::HashMap<Arc<str>, String>,
+    versions: Versions,
+    /// Filters whose files have changed while no engine ran: the new version takes over when the
+    /// old one is level.
+    waiting: Vec<Arc<str>>,
+    /// Versions that are tried beside the filters that run.
+    shadows: hashbrown::HashMap<Arc<str>, Tried>,
+    /// Filters that are there besides the configuration.
+    loaded: Vec<Loaded>,
+    /// What filters want of the engine.
+    wishes: Arc<Wishes>,
     /// What the decoder of each running input and the encoder of each output is made of.
     coded: hashbrown::HashMap<String, Option<u64>>,
 }
@@ -138,7 +164,12 @@ impl Pipeline {
             output_counters: hashbrown::HashMap::new(),
             journal_gauges: JournalGauges::new(&plan.engine.metrics),
             heard: Mutex::new((0, Instant::now())),
-            versions: hashbrown::HashMap::new(),
+            running: hashbrown::HashMap::new(),
+            versions: Versions::open(base_dir, journal.id(), plan.config.hekad.kept_versions),
+            waiting: Vec::new(),
+            shadows: hashbrown::HashMap::new(),
+            loaded: Vec::new(),
+            wishes: Arc::default(),
             coded: hashbrown::HashMap::new(),
             routing,
             journal,
@@ -152,6 +183,9 @@ impl Pipeline {
     }
 
     fn start_all(&mut self) -> anyhow::Result<()> {
+        self.loaded = Loaded::all(&self.plan, &self.loaded_folder());
+        self.read_managed();
+        self.go_on_with_versions();
         self.retire_unknown();
         for index in 0..self.plan.outputs.len() {
             let output = self.output_plan(index);
@@ -162,13 +196,10 @@ impl Pipeline {
                 .with_context(|| format!("cannot start {name}"))?;
         }
         for index in 0..self.plan.filters.len() {
-            let filter = self.filter_plan(index)?;
-            let name = filter.name.clone();
-            let version = filter.version.clone();
-            let routing = self.routing.clone();
-            self.analysis.add(filter, &routing).with_context(|| format!("cannot start {name}"))?;
-            self.versions.insert(name, version);
+            let name = self.plan.filters[index].name.clone();
+            self.add_filter(index).with_context(|| format!("cannot start {name}"))?;
         }
+        self.resume_shadows();
         self.ticking = tick(self.journal.clone());
         for index in 0..self.plan.inputs.len() {
             self.start_input(index);
@@ -215,25 +246,6 @@ impl Pipeline {
             can_exit: planned.can_exit,
             until_done: self.mode.until_done,
         }
-    }
-
-    fn filter_plan(&mut self, index: usize) -> anyhow::Result<FilterPlan> {
-        let planned: &PlannedFilter = &self.plan.filters[index];
-        let engine = &self.plan.engine;
-        let fresh = || Arc::new(FilterCounters::new(&engine.metrics, &planned.name));
-        let counters =
-            self.filter_counters.entry(planned.name.clone()).or_insert_with(fresh).clone();
-        Ok(FilterPlan {
-            name: planned.name.clone(),
-            version: reload::version_of(planned, engine)?,
-            plugin: planned.plugin.clone(),
-            engine: engine.clone(),
-            ticker_interval: planned.reading.ticker_interval,
-            reader: planned.reading.reader,
-            retries: planned.reading.retries.clone(),
-            max_failures: planned.max_failures,
-            counters,
-        })
     }
 
     fn output_plan(&mut self, index: usize) -> OutputPlan {

@@ -87,6 +87,7 @@ pub(super) struct PlannedOutput {
 /// Everything a configuration asks for.
 pub struct Plan {
     pub(super) config: Config,
+    pub(super) catalog: Catalog,
     pub(super) engine: Engine,
     pub(super) journal: journal::Settings,
     pub(super) parts: Arc<Parts>,
@@ -133,7 +134,9 @@ impl Plan {
         }
         let Draft { parts, inputs, filters, outputs, .. } = draft;
         checks::decoders(&parts, &config, problems);
-        Plan { engine, journal, parts: Arc::new(parts), inputs, filters, outputs, config }
+        checks::managers(&filters, &config, problems);
+        let (catalog, parts) = (*catalog, Arc::new(parts));
+        Plan { config, catalog, engine, journal, parts, inputs, filters, outputs }
     }
 
     /// The engine's folder.

@@ -3,18 +3,15 @@
 //! A plugin whose section, and whatever it is made of, has not changed is not touched: its socket
 //! stays open and its state in memory. What cannot be started leaves the old one running.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pipeline;
 use super::plan::Plan;
-use super::plan::PlannedFilter;
 use super::plan::PlannedInput;
 use super::plan::PlannedOutput;
 use super::routing_of;
 use crate::config::Config;
-use crate::plugin::Engine;
 
 /// How long an input or output may take to end before its new version starts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +25,8 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Plugins started anew, or filters swapped.
     pub changed: Vec<String>,
+    /// Filters whose new version is tried beside the old one.
+    pub tried: Vec<String>,
     /// What could not be done; the old version goes on.
     pub failed: Vec<String>,
     /// Settings of the engine that count from the next start only.
@@ -42,7 +41,8 @@ impl Reloaded {
 
     /// Tells whether anything is different now, or will be after a restart.
     pub fn has_changes(&self) -> bool {
-        let rows = [&self.added, &self.removed, &self.changed, &self.waits_for_restart];
+        let rows =
+            [&self.added, &self.removed, &self.changed, &self.tried, &self.waits_for_restart];
         rows.into_iter().any(|names| !names.is_empty())
     }
 }
@@ -53,6 +53,7 @@ impl std::fmt::Display for Reloaded {
             ("added", &self.added),
             ("removed", &self.removed),
             ("changed", &self.changed),
+            ("tried", &self.tried),
             ("failed", &self.failed),
             ("waits for a restart", &self.waits_for_restart),
         ];
@@ -75,6 +76,9 @@ impl Pipeline {
             ..Reloaded::default()
         };
         let old = std::mem::replace(&mut self.plan, new);
+        let mut filters = std::mem::take(&mut self.plan.filters);
+        self.add_loaded_to(&mut filters);
+        self.plan.filters = filters;
         self.routing = Arc::new(routing_of(&self.plan));
         self.stop_gone_inputs(&old, &mut done).await;
         self.reload_outputs(&old, &mut done).await;
@@ -119,7 +123,7 @@ impl Pipeline {
     }
 
     /// Shows no numbers any more of a plugin that is gone.
-    fn forget_metrics(&self, name: &str) {
+    pub(super) fn forget_metrics(&self, name: &str) {
         self.plan.engine.metrics.forget(("plugin", name));
     }
 
@@ -186,73 +190,19 @@ impl Pipeline {
         let routing = self.routing.clone();
         self.deliveries.add(plan, &routing)
     }
-
-    fn reload_filters(&mut self, old: &Plan, done: &mut Reloaded) {
-        for filter in &old.filters {
-            if !self.plan.filters.iter().any(|new| new.name == filter.name) {
-                let removed = self.analysis.remove(&filter.name);
-                self.filter_counters.remove(&filter.name);
-                self.forget_metrics(&filter.name);
-                self.versions.remove(&filter.name);
-                note(&filter.name, removed, &mut done.removed, &mut done.failed);
-            }
-        }
-        for index in 0..self.plan.filters.len() {
-            let name = self.plan.filters[index].name.clone();
-            let before = old.filters.iter().find(|filter| filter.name == name);
-            let plan = match self.filter_plan(index) {
-                Ok(plan) => plan,
-                Err(error) => {
-                    done.failed.push(format!("{name}: {error:#}"));
-                    if let Some(before) = before {
-                        self.plan.filters[index] = before.clone();
-                    }
-                    continue;
-                }
-            };
-            let routing = self.routing.clone();
-            match before {
-                None => {
-                    let version = plan.version.clone();
-                    let added = self.analysis.add(plan, &routing);
-                    if added.is_ok() {
-                        self.versions.insert(name.clone(), version);
-                    }
-                    note(&name, added, &mut done.added, &mut done.failed);
-                }
-                Some(_) if self.versions.get(&name) == Some(&plan.version) => {}
-                Some(before) => {
-                    let version = plan.version.clone();
-                    let swapped = self.analysis.swap(plan, &routing);
-                    match &swapped {
-                        Ok(()) => {
-                            self.versions.insert(name.clone(), version);
-                        }
-                        // The old version goes on with the old matcher.
-                        Err(_) => self.plan.filters[index] = before.clone(),
-                    }
-                    note(&name, swapped, &mut done.changed, &mut done.failed);
-                }
-            }
-        }
-        if !done.failed.is_empty() {
-            self.routing = Arc::new(routing_of(&self.plan));
-        }
-    }
 }
 
-fn note(name: &str, result: anyhow::Result<()>, done: &mut Vec<String>, failed: &mut Vec<String>) {
+/// Files a plugin under what became of it.
+pub(super) fn note(
+    name: &str,
+    result: anyhow::Result<()>,
+    done: &mut Vec<String>,
+    failed: &mut Vec<String>,
+) {
     match result {
         Ok(()) => done.push(name.to_owned()),
         Err(error) => failed.push(format!("{name}: {error:#}")),
     }
-}
-
-/// What a filter is made of, as a hash: its section and its files.
-pub(super) fn version_of(planned: &PlannedFilter, engine: &Engine) -> anyhow::Result<String> {
-    let files = planned.plugin.version(engine)?;
-    let hash = foldhash::quality::FixedState::with_seed(1).hash_one((&planned.text, files));
-    Ok(format!("{hash:016x}"))
 }
 
 /// What an input is made of besides its decoder, which is swapped while it goes on.

@@ -156,14 +156,14 @@ impl Pipeline {
     }
 }
 
-fn begin<'a>(batch: &'a mut Batch, wall: i64, message_type: &[u8]) -> Builder<'a> {
+pub(super) fn begin<'a>(batch: &'a mut Batch, wall: i64, message_type: &[u8]) -> Builder<'a> {
     let uuid = Uuids::default().make();
     let mut message = batch.begin();
     message.uuid(&uuid).timestamp(wall).message_type(message_type).logger(LOGGER);
     message
 }
 
-fn append(journal: &Journal, batch: Batch) {
+pub(super) fn append(journal: &Journal, batch: Batch) {
     if let Err((error, _)) = journal.append_injected(batch) {
         tracing::warn!(%error, "cannot append a report");
     }

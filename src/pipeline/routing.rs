@@ -40,6 +40,11 @@ impl Routing {
         &self.matchers[row]
     }
 
+    /// What all matchers say of a batch; the answer of others is left alone.
+    pub(super) fn matches_aside(&self, batch: &Batch) -> crate::matcher::Matches {
+        self.index.compute(batch)
+    }
+
     /// What all matchers say of a batch; worked out by the first who asks.
     pub(super) fn matches(&self, batch: &Batch) -> Arc<crate::matcher::Matches> {
         self.index.evaluate(batch)

@@ -151,6 +151,6 @@ impl Pipeline {
     clippy::cast_sign_loss,
     reason = "a gauge of entries is a whole number far below 2^53"
 )]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value as u64
 }

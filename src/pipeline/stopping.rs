@@ -80,6 +80,7 @@ impl Pipeline {
     /// long as something moves.
     pub async fn stop(mut self, timeout: Duration) -> Vec<Arc<str>> {
         let deadline = Instant::now() + timeout;
+        self.pause_shadows();
         self.stop_inputs(timeout).await;
         self.ticking.abort();
         if !self.drain_filters(deadline, timeout).await {

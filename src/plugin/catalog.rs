@@ -158,3 +158,18 @@ pub struct Catalog {
     /// Where messages go.
     pub outputs: &'static [Kind<dyn Output>],
 }
+
+impl Catalog {
+    /// The names of the kinds that end in `suffix`, as `Input`: a family.
+    #[must_use]
+    pub fn names(&self, suffix: &str) -> Vec<&'static str> {
+        let inputs = self.inputs.iter().map(|kind| kind.name);
+        let all = inputs
+            .chain(self.splitters.iter().map(|kind| kind.name))
+            .chain(self.decoders.iter().map(|kind| kind.name))
+            .chain(self.filters.iter().map(|kind| kind.name))
+            .chain(self.encoders.iter().map(|kind| kind.name))
+            .chain(self.outputs.iter().map(|kind| kind.name));
+        all.filter(|name| name.ends_with(suffix)).collect()
+    }
+}

@@ -1,12 +1,15 @@
 //! The seam of filters: what analyses messages while they flow.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use super::Wishes;
 use crate::message::Batch;
 use crate::message::Builder;
 use crate::message::Uuids;
+use crate::stdx::embedded::Source;
 
 /// A filter as configured.
 pub trait Filter: Send + Sync {
@@ -22,12 +25,29 @@ pub trait Filter: Send + Sync {
         Vec::new()
     }
 
-    /// What of its files matters, as bytes that differ when they differ; `None` where there are none.
+    /// The texts it is made of, as they were when they were first asked for: what is started is made
+    /// of the same, whatever has become of the files.
     ///
     /// # Errors
     /// When a file cannot be read.
-    fn version(&self, _engine: &Engine) -> anyhow::Result<Vec<u8>> {
+    fn sources(&self, _engine: &Engine) -> anyhow::Result<Vec<Source>> {
         Ok(Vec::new())
+    }
+
+    /// Has it made of these texts rather than of its files; before anything else is asked of it.
+    fn pin(&self, _sources: Vec<Source>, _engine: &Engine) {}
+
+    /// Takes the way to the engine for what it may want of it, before it starts.
+    fn lend(&self, _wishes: &Arc<Wishes>) {}
+
+    /// The folder of the filters that it has had loaded, if it is one that does.
+    fn loads_from(&self, _engine: &Engine) -> Option<PathBuf> {
+        None
+    }
+
+    /// Whether a change to its files is tried beside the running version before it takes over.
+    fn is_shadowed(&self) -> bool {
+        false
     }
 
     /// How many messages it may set aside in a minute before it is stopped for a while; `None`
@@ -145,8 +165,11 @@ pub struct Usage {
     pub max_output: u64,
 }
 
-/// Analyses messages, on one thread.
-pub trait Filtering {
+/// Analyses messages, on one thread at a time.
+pub trait Filtering: Send {
+    /// It has come from another thread, between two calls.
+    fn arrive(&mut self) {}
+
     /// Works through the messages of `batch` whose indices are in `matched`, in that order.
     /// Messages injected by one call stay together.
     ///

@@ -24,6 +24,7 @@ mod input;
 mod output;
 mod record;
 mod splitter;
+mod wishes;
 
 pub use catalog::Catalog;
 pub use catalog::Defaults;
@@ -69,6 +70,8 @@ pub use record::Record;
 pub use splitter::Cut;
 pub use splitter::Splitter;
 pub use splitter::Splitting;
+pub use wishes::Wish;
+pub use wishes::Wishes;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use super::spec::Spec;
 use super::watchdog::Watch;
 
 /// Loading may take this much of the CPU limit of a call.
-const LOAD_FACTOR: u32 = 20;
+pub(super) const LOAD_FACTOR: u32 = 20;
 
 impl Sandbox {
     /// Makes a state and runs the script in it once.

@@ -118,6 +118,13 @@ impl Sandbox {
         self.watched = None;
     }
 
+    /// Goes on on this thread; it was made, or worked before, on another.
+    pub fn arrive(&mut self) {
+        self.watched = None;
+        self.watch = watchdog::Watch::of_this_thread();
+        self.state.watch_by(self.watch.counters.clone());
+    }
+
     /// Watches one call, unless calls are watched already.
     fn watch_call(&self) -> Option<watchdog::Watched> {
         let is_watched = self.watched.is_some();

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -28,6 +29,7 @@ use super::spec::Script;
 use super::spec::Spec;
 use crate::stdx::duration;
 use crate::stdx::embedded;
+use crate::stdx::embedded::Source;
 use crate::stdx::size;
 
 /// Why the files of a sandbox cannot be read.
@@ -85,6 +87,10 @@ pub struct Settings {
     /// Whether `timer_event` of a filter is called once more before it ends.
     #[serde(default)]
     pub timer_event_on_shutdown: bool,
+    /// Whether a change to the files of a filter is tried beside the running version, muted, until
+    /// `heka sandbox promote` has it take over.
+    #[serde(default)]
+    pub shadow: bool,
     /// Heka's wish to have every call timed, which always is so.
     #[serde(default)]
     pub profile: bool,
@@ -100,7 +106,30 @@ pub struct Settings {
     /// The script and its modules as they were when they were first read: whatever starts from these
     /// settings is of one version, also after the files have changed.
     #[serde(skip)]
-    sources: OnceLock<(Script, Modules)>,
+    made_of: OnceLock<Made>,
+}
+
+/// What a sandbox is made of, read once.
+#[derive(Clone, Debug)]
+struct Made {
+    script: Script,
+    modules: Modules,
+    /// The modules that are required by name, by their files.
+    named: Vec<String>,
+}
+
+impl Made {
+    /// All texts; they are kept once.
+    fn sources(&self) -> Vec<Source> {
+        let Script { path, text } = self.script.clone();
+        let mut sources = vec![Source { module: String::new(), path, text }];
+        let kept = self.modules.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.extend(self.named.iter().filter_map(|module| {
+            let (path, text) = kept.get(module)?.clone();
+            Some(Source { module: module.clone(), path, text })
+        }));
+        sources
+    }
 }
 
 /// A part of the world outside.
@@ -158,12 +187,7 @@ impl Settings {
     /// # Errors
     /// When the script is nowhere or cannot be read.
     pub fn spec(&self, name: &str, role: Role, share_dir: &Path) -> Result<Spec, SourceError> {
-        let (script, modules) = if let Some(sources) = self.sources.get() {
-            sources.clone()
-        } else {
-            let found = self.find(share_dir)?;
-            self.sources.get_or_init(|| found).clone()
-        };
+        let Made { script, modules, .. } = self.made_of(share_dir)?.clone();
         let limits = Limits {
             memory: saturated(self.memory_limit),
             cpu: self.cpu_limit(),
@@ -183,64 +207,111 @@ impl Settings {
         Access { io: may(Allowed::Io), socket: may(Allowed::Socket), os: may(Allowed::Os) }
     }
 
-    /// The script as it is now, and where its modules are.
-    fn find(&self, share_dir: &Path) -> Result<(Script, Modules), SourceError> {
-        let found = embedded::find_script(&self.filename, share_dir)?;
-        let path = found.path().map_or_else(|| PathBuf::from(found.to_string()), Path::to_owned);
+    /// What the sandbox is made of, as it was when it was first asked for.
+    fn made_of(&self, share_dir: &Path) -> Result<&Made, SourceError> {
+        if let Some(made) = self.made_of.get() {
+            return Ok(made);
+        }
+        let sources = self.sources_now(share_dir)?;
+        Ok(self.made_of.get_or_init(|| self.made(sources, share_dir)))
+    }
+
+    fn made(&self, sources: Vec<Source>, share_dir: &Path) -> Made {
         let modules = Modules {
             folders: embedded::module_folders(self.module_directory.as_deref(), share_dir),
             built_in: Some(Arc::new(built_in)),
             ..Modules::default()
         };
-        Ok((Script { path, text: read(&found)? }, modules))
+        let mut script = Script::default();
+        let mut named = Vec::new();
+        let mut kept = modules.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for Source { module, path, text } in sources {
+            if module.is_empty() {
+                script = Script { path, text };
+            } else {
+                named.push(module.clone());
+                kept.insert(module, (path, text));
+            }
+        }
+        drop(kept);
+        Made { script, modules, named }
+    }
+
+    /// The script and the modules it requires by name, as they were when they were first read.
+    ///
+    /// # Errors
+    /// When the script is nowhere or cannot be read.
+    pub fn sources(&self, share_dir: &Path) -> Result<Vec<Source>, SourceError> {
+        Ok(self.made_of(share_dir)?.sources())
+    }
+
+    /// Has the sandbox made of these texts, whatever the files say; nothing may have been read yet.
+    /// Modules that they require and that are not among them are read now.
+    pub fn pin(&self, mut sources: Vec<Source>, share_dir: &Path) {
+        let folders = embedded::module_folders(self.module_directory.as_deref(), share_dir);
+        with_modules(&mut sources, &folders);
+        let _ = self.made_of.set(self.made(sources, share_dir));
     }
 
     /// The script and the modules it requires by name, where they lie on disk: a change to one of
     /// them is a change of the plugin.
     #[must_use]
     pub fn files(&self, share_dir: &Path) -> Vec<PathBuf> {
-        let sources = self.sources(share_dir).unwrap_or_default();
-        let on_disk = sources.iter().filter_map(|(found, _)| found.path().map(Path::to_owned));
-        let mut files: Vec<_> = on_disk.collect();
+        let sources = self.sources_now(share_dir).unwrap_or_default();
+        let paths = sources.into_iter().map(|source| source.path);
+        let mut files: Vec<_> = paths.filter(|path| path.is_file()).collect();
         if files.is_empty() && self.filename.is_absolute() {
             files.push(self.filename.clone());
         }
         files
     }
 
-    /// All that the script and its modules say, each behind its name and length.
+    /// All that the script and its modules say, each behind its name and length, as they were when
+    /// they were first read.
     ///
     /// # Errors
     /// When the script is nowhere or cannot be read.
     pub fn version(&self, share_dir: &Path) -> Result<Vec<u8>, SourceError> {
         let mut version = Vec::new();
-        for (found, text) in self.sources(share_dir)? {
-            version.extend_from_slice(format!("{found}\n{}\n", text.len()).as_bytes());
+        for Source { path, text, .. } in self.made_of(share_dir)?.sources() {
+            version.extend_from_slice(format!("{}\n{}\n", path.display(), text.len()).as_bytes());
             version.extend_from_slice(text.as_bytes());
         }
         Ok(version)
     }
 
-    /// The script and what it requires, also through others, in the order in which it is named.
-    fn sources(&self, share_dir: &Path) -> Result<Vec<(embedded::Found, String)>, SourceError> {
-        let folders = embedded::module_folders(self.module_directory.as_deref(), share_dir);
+    fn sources_now(&self, share_dir: &Path) -> Result<Vec<Source>, SourceError> {
         let script = embedded::find_script(&self.filename, share_dir)?;
-        let text = read(&script)?;
-        let mut sources = vec![(script, text)];
-        let mut at = 0;
-        while at < sources.len() && sources.len() < MAX_SOURCES {
-            for name in required(&sources[at].1) {
-                let Ok(found) = embedded::find_module(&name, &folders) else { continue };
-                if sources.iter().all(|(known, _)| *known != found)
-                    && let Ok(text) = read(&found)
-                {
-                    sources.push((found, text));
-                }
-            }
-            at += 1;
-        }
+        let (path, text) = (path_of(&script), read(&script)?);
+        let mut sources = vec![Source { module: String::new(), path, text }];
+        let folders = embedded::module_folders(self.module_directory.as_deref(), share_dir);
+        with_modules(&mut sources, &folders);
         Ok(sources)
     }
+}
+
+/// Adds what the texts require by name, also through others, in the order in which it is named.
+fn with_modules(sources: &mut Vec<Source>, folders: &[PathBuf]) {
+    let mut at = 0;
+    while at < sources.len() && sources.len() < MAX_SOURCES {
+        for name in required(&sources[at].text) {
+            let Ok(found) = embedded::find_module(&name, folders) else { continue };
+            let module = format!("{}.lua", name.replace('.', "/"));
+            let path = path_of(&found);
+            let is_known = |known: &Source| known.module == module || known.path == path;
+            if !sources.iter().any(is_known)
+                && let Ok(text) = read(&found)
+            {
+                sources.push(Source { module, path, text });
+            }
+        }
+        at += 1;
+    }
+}
+
+/// Where it lies, or its name in the program.
+fn path_of(found: &embedded::Found) -> PathBuf {
+    found.path().map_or_else(|| PathBuf::from(found.to_string()), Path::to_owned)
 }
 
 /// More files than any script is made of.

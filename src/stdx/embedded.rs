@@ -84,6 +84,17 @@ impl fmt::Display for Found {
     }
 }
 
+/// A text that a script is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file a module is required by, `parts/two.lua`; empty for the script itself.
+    pub module: String,
+    /// Where it lies, or its name in the program.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+}
+
 /// Nothing was found under a name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no {name}; looked for {}", .looked.join(", "))]

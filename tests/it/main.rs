@@ -20,6 +20,7 @@ mod quickstart;
 mod readme;
 mod replay;
 mod reports;
+mod sandboxes;
 mod scripts;
 mod sources;
 mod suite;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         tls::trials(),
         admin::trials(),
         agents::trials(),
+        sandboxes::trials(),
     ]
     .into_iter()
     .flatten()

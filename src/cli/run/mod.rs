@@ -19,6 +19,7 @@ use self::signals::Signals;
 use super::configuration;
 use super::configuration::Origin;
 use crate::admin::Admin;
+use crate::admin::Wish;
 use crate::config::Config;
 use crate::metrics::Registry;
 use crate::pipeline::Ending;
@@ -130,6 +131,7 @@ impl Command {
                 signal = signals.next() => signal,
                 asked = admin.asked() => Signal::Asked(asked),
                 _ = look.tick() => {
+                    pipeline.tend();
                     let status = pipeline.status();
                     screen.show(&status);
                     admin.publish(&status);
@@ -187,7 +189,16 @@ impl Command {
                 let config = pipeline.plan().config().clone();
                 apply(pipeline, config).await;
             }
-            Signal::Asked(asked) => asked.answer(self.reload(pipeline, origin).await),
+            Signal::Asked(asked) => {
+                let answer = match asked.wish.clone() {
+                    Wish::Reload => self.reload(pipeline, origin).await,
+                    Wish::Sandbox(request) => {
+                        let reply = pipeline.ask(request);
+                        serde_json::to_string(&reply).map_err(|error| error.to_string())
+                    }
+                };
+                asked.answer(answer);
+            }
         }
         false
     }
@@ -264,6 +275,7 @@ async fn apply(pipeline: &mut Pipeline, config: Config) -> String {
             added = ?done.added,
             removed = ?done.removed,
             changed = ?done.changed,
+            tried = ?done.tried,
             waits_for_restart = ?done.waits_for_restart,
             "reloaded"
         );

@@ -127,7 +127,10 @@ impl Index {
         matches
     }
 
-    fn compute(&self, batch: &Batch) -> Matches {
+    /// As [`Index::evaluate`], without looking for an answer or leaving one: for a reader whose
+    /// index nobody else asks.
+    #[must_use]
+    pub fn compute(&self, batch: &Batch) -> Matches {
         let mut scan = Scan::new(&self.plans);
         scan.run(batch);
         let all = if self.places.contains(&Place::All) {

@@ -6,9 +6,12 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::FilterPlan;
+use super::comparison::Comparison;
+use super::comparison::Side;
 use super::outbox::Mark;
 use super::outbox::Outbox;
 use super::outbox::WHOLE_ENTRY;
+use super::takeover::Successor;
 use super::work::Work;
 use super::work::mark_of;
 use super::work::portion_of;
@@ -77,6 +80,22 @@ pub(super) struct Host {
     /// CPU time as far as it has been counted.
     counted_cpu: Duration,
     failed: VecDeque<Instant>,
+    /// How long it has stood still for the version that is to take over.
+    pub(super) stalled: Duration,
+    /// Failures of one that is tried.
+    pub(super) set_aside: u64,
+    /// Where what it makes is taken down, while another version is tried beside it.
+    pub(super) compared: Option<Compared>,
+    /// The version that is to take over.
+    pub(super) successor: Option<Successor>,
+}
+
+/// A comparison that a version takes part in.
+pub(super) struct Compared {
+    pub(super) comparison: Arc<Comparison>,
+    pub(super) side: Side,
+    /// What comes behind is compared.
+    pub(super) from: Position,
 }
 
 /// When the last snapshot was taken and what it cost.
@@ -131,6 +150,10 @@ impl Host {
             cpu: Duration::ZERO,
             counted_cpu: Duration::ZERO,
             failed: VecDeque::new(),
+            stalled: Duration::ZERO,
+            set_aside: 0,
+            compared: None,
+            successor: None,
             plan,
         }
     }
@@ -281,6 +304,13 @@ impl Host {
         }
         let injected = out.len() - before;
         let mark = mark_of(&work, begun, &done);
+        let compared = self.compared.as_ref().filter(|compared| {
+            entry > compared.from.0 && (is_live || compared.side == Side::Shadow)
+        });
+        if let Some(Compared { comparison, side, .. }) = compared {
+            comparison.made(*side, mark.entry, time, out, before);
+        }
+        let is_tried = compared.is_some_and(|compared| compared.side == Side::Shadow);
         if let Some(outbox) = outbox
             && injected > 0
         {
@@ -290,7 +320,12 @@ impl Host {
             self.plan.counters.alerts.add(alerts as u64);
             outbox.reached(&self.source, mark);
         }
-        let is_too_much = is_live && self.note_failures(mark.entry, &failures);
+        let is_too_much = if is_tried {
+            self.set_aside += failures.len() as u64;
+            failures.iter().fold(false, |is_too_much, _| self.count_failure() || is_too_much)
+        } else {
+            is_live && self.note_failures(mark.entry, &failures)
+        };
         let done = match done {
             Ok(()) if is_too_much => Err(Trouble::TooManyFailures),
             Ok(()) => Ok(()),

@@ -57,6 +57,7 @@ impl Keeper {
         waiting.durable = waiting.durable.max(durable).max(snapshot.position);
         match waiting.snapshots.iter_mut().find(|known| known.reader == snapshot.reader) {
             None => waiting.snapshots.push(snapshot),
+            Some(known) if known.position > snapshot.position => {}
             Some(known) => {
                 known.position = snapshot.position;
                 if snapshot.state.is_some() {

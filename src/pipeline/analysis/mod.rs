@@ -6,6 +6,8 @@
 //! is level. Filters never move between threads; what they inject goes into the journal through the
 //! thread's outbox.
 
+mod aside;
+mod comparison;
 mod convoy;
 mod host;
 mod keeper;
@@ -14,7 +16,10 @@ mod outbox;
 mod pass;
 mod portions;
 mod recovery;
+mod shadow;
 mod state;
+mod swap;
+mod takeover;
 mod thread;
 mod work;
 
@@ -25,11 +30,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 
+pub(super) use self::comparison::Comparison;
+pub use self::comparison::Cost;
+pub use self::comparison::Difference;
+pub use self::comparison::Only;
 pub(super) use self::keeper::Keeper;
+pub(super) use self::shadow::Shadow;
 pub(crate) use self::state::read as read_state;
+pub(super) use self::swap::Swapped;
+use self::takeover::Place;
+use self::takeover::Successor;
+use self::takeover::Wanted;
 use self::thread::Thread;
 use super::counters::FilterCounters;
 use super::routing::Routing;
@@ -51,6 +66,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(12);
 const FILTERS_PER_SPARE: usize = 16;
 
 /// A filter as a thread gets it.
+#[derive(Clone)]
 pub(super) struct FilterPlan {
     pub(super) name: Arc<str>,
     pub(super) plugin: Arc<dyn Filter>,
@@ -62,14 +78,35 @@ pub(super) struct FilterPlan {
     pub(super) counters: Arc<FilterCounters>,
     /// What it is made of: script, modules and section.
     pub(super) version: String,
+    /// Up to here it injects nothing: another version did.
+    pub(super) since: Position,
+}
+
+/// How a filter is.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) name: Arc<str>,
+    /// `running`, `catching up` or `stopped`.
+    pub(super) state: &'static str,
+    /// The last entry it is done with.
+    pub(super) position: Position,
 }
 
 /// What a thread is told.
-pub(super) enum Command {
+enum Command {
     /// Run one more filter; an answer when it has started, or why it has not.
     Add(Box<FilterPlan>, Arc<Routing>, Sender<anyhow::Result<()>>),
-    /// Run a new version in place of the one of that name; the old one goes on if that fails.
-    Swap(Box<FilterPlan>, Arc<Routing>, Sender<anyhow::Result<()>>),
+    /// Run a new version in place of the one of that name; the old one goes on if that fails. The
+    /// answer is where it took over.
+    Swap(Box<FilterPlan>, Arc<Routing>, Sender<anyhow::Result<Position>>),
+    /// Tell where a filter is.
+    Place(Arc<str>, Wanted, Sender<anyhow::Result<Place>>),
+    /// Have a filter take down what it injects, or no more; tell from where on.
+    Compare(Arc<str>, Option<Arc<Comparison>>, Sender<anyhow::Result<Position>>),
+    /// Have a version take over that was made ready aside.
+    Succeed(Box<Successor>),
+    /// Tell how the filters are.
+    Tell(Sender<Vec<Told>>),
     /// Run a filter no more.
     Remove(Arc<str>, Sender<()>),
     /// Ask other matchers.
@@ -150,12 +187,6 @@ impl AnalysisThreads {
         kin.filter(has_room).unwrap_or(fewest)
     }
 
-    /// Puts a new version in the place of a filter.
-    pub(super) fn swap(&mut self, plan: FilterPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
-        let Some(&home) = self.homes.get(&plan.name) else { return self.add(plan, routing) };
-        self.ask(home, |reply| Command::Swap(Box::new(plan), routing.clone(), reply))?
-    }
-
     /// Ends a filter.
     pub(super) fn remove(&mut self, name: &Arc<str>) -> anyhow::Result<()> {
         if let Some(home) = self.homes.remove(name) {
@@ -166,6 +197,12 @@ impl AnalysisThreads {
             self.ask(home, |reply| Command::Remove(name.clone(), reply))?;
         }
         Ok(())
+    }
+
+    /// How all filters are; those of a thread that does not answer are left out.
+    pub(super) fn told(&self) -> Vec<Told> {
+        let told = (0..self.threads.len()).filter_map(|index| self.ask(index, Command::Tell).ok());
+        told.flatten().collect()
     }
 
     /// Has all threads ask other matchers from their next entry on.
@@ -242,10 +279,7 @@ impl AnalysisThreads {
         let handle = &self.threads[index];
         handle.commands.send(command(tx)).map_err(|_| anyhow::anyhow!("the thread has ended"))?;
         handle.thread.thread().unpark();
-        rx.recv_timeout(ANSWER).map_err(|error| match error {
-            RecvTimeoutError::Timeout => anyhow::anyhow!("the analysis thread does not answer"),
-            RecvTimeoutError::Disconnected => anyhow::anyhow!("the analysis thread has ended"),
-        })
+        receive(&rx, ANSWER)
     }
 
     fn spawn(&mut self, routing: &Arc<Routing>) -> anyhow::Result<()> {
@@ -267,4 +301,12 @@ impl AnalysisThreads {
         self.threads.push(Handle { commands: tx, thread, progress, filters: 0 });
         Ok(())
     }
+}
+
+/// Waits for what a thread answers.
+fn receive<T>(rx: &Receiver<T>, patience: Duration) -> anyhow::Result<T> {
+    rx.recv_timeout(patience).map_err(|error| match error {
+        RecvTimeoutError::Timeout => anyhow::anyhow!("the analysis thread does not answer"),
+        RecvTimeoutError::Disconnected => anyhow::anyhow!("the analysis thread has ended"),
+    })
 }

@@ -195,13 +195,13 @@ impl Host {
         }
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         if let Some(filtering) = &mut self.filtering {
             filtering.begin();
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Some(filtering) = &mut self.filtering {
             filtering.end();
         }

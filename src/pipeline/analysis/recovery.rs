@@ -21,12 +21,13 @@ use super::state;
 use crate::journal::Journal;
 use crate::journal::Keeps;
 use crate::journal::Note;
+use crate::journal::Position;
 use crate::message::Uuids;
 use crate::plugin::FilterContext;
 use crate::plugin::Filtering;
 
 /// How much more time calls get in a replay after a limit.
-const WIDER: u32 = 10;
+pub(super) const WIDER: u32 = 10;
 /// A filter that has gone on for so long is paused as shortly as at first.
 const CALM: Duration = Duration::from_mins(5);
 /// How many messages are kept as passed over for one filter; older ones are behind any snapshot.
@@ -59,6 +60,8 @@ pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
     if let Some(last) = journal.last_position(&host.source) {
         host.muted_until = host.muted_until.max(Mark::of(&last));
     }
+    let since = Mark { entry: host.plan.since.0, message: WHOLE_ENTRY };
+    host.muted_until = host.muted_until.max(since);
     host.passed_over = passed_over(journal, &host.plan.name);
     host.reader.seek(position);
     host.position = position;
@@ -70,7 +73,11 @@ pub(super) fn start(host: &mut Host, journal: &Journal) -> anyhow::Result<()> {
 }
 
 /// Gives a kept state to a filter that has just been started.
-fn restore(host: &mut Host, filtering: &mut dyn Filtering, kept: &[u8]) -> anyhow::Result<()> {
+pub(super) fn restore(
+    host: &mut Host,
+    filtering: &mut dyn Filtering,
+    kept: &[u8],
+) -> anyhow::Result<()> {
     let (next_due, own) = state::read(kept).context("the snapshot has an unknown layout")?;
     host.next_due = next_due;
     if own.is_empty() {
@@ -214,7 +221,7 @@ fn pass_over(host: &mut Host, mark: Mark, reason: &str, journal: &Journal) {
 }
 
 /// The messages that a filter is not to try again.
-fn passed_over(journal: &Journal, name: &str) -> Vec<Mark> {
+pub(super) fn passed_over(journal: &Journal, name: &str) -> Vec<Mark> {
     let value = journal.value(&passed_over_name(name)).unwrap_or_default();
     let marks: Vec<(u64, u32)> = serde_json::from_slice(&value).unwrap_or_default();
     marks.into_iter().map(|(entry, message)| Mark { entry, message }).collect()
@@ -232,7 +239,7 @@ pub(super) fn swap(
     host: &mut Host,
     plan: super::FilterPlan,
     journal: &Journal,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Position> {
     let context = FilterContext {
         name: &plan.name,
         engine: &plan.engine,
@@ -259,6 +266,8 @@ pub(super) fn swap(
     } else {
         host.filtering = Some(fresh);
     }
+    let mark = Mark { entry: host.position.0, message: WHOLE_ENTRY };
+    host.muted_until = host.muted_until.max(mark);
     note(host, journal, "change", &serde_json::Value::Null);
-    Ok(())
+    Ok(host.position)
 }

@@ -11,6 +11,8 @@ use crossbeam_channel::Receiver;
 use super::Command;
 use super::FilterPlan;
 use super::Progress;
+use super::Told;
+use super::comparison::Side;
 use super::host::Host;
 use super::host::Pace;
 use super::keeper::Keeper;
@@ -87,7 +89,7 @@ impl Thread {
                 }
                 self.obey(command);
             }
-            let is_moving = self.pass_on() | self.catch_up();
+            let is_moving = self.pass_on() | self.catch_up() | self.bring_on_successors();
             self.outbox.append_if_due();
             if !is_moving {
                 self.outbox.append();
@@ -114,14 +116,27 @@ impl Thread {
                 let swapped = match host {
                     Some(host) => {
                         keeping::keep(host, &self.keeper, &self.outbox);
+                        if host.pace == Pace::Level {
+                            host.position = host.position.max(self.pass.position());
+                        }
                         recovery::swap(host, *plan, &self.journal)
                     }
-                    None => self.add(*plan),
+                    None => self.add(*plan).map(|()| self.pass.position()),
                 };
                 if swapped.is_ok() {
                     self.route(routing);
                 }
                 let _ = reply.send(swapped);
+            }
+            Command::Place(name, wanted, reply) => {
+                let _ = reply.send(self.place(&name, wanted));
+            }
+            Command::Compare(name, comparison, reply) => {
+                let _ = reply.send(self.compare(&name, comparison));
+            }
+            Command::Succeed(successor) => self.succeed(*successor),
+            Command::Tell(reply) => {
+                let _ = reply.send(self.tell());
             }
             Command::Remove(name, reply) => {
                 self.remove(&name);
@@ -132,7 +147,21 @@ impl Thread {
         }
     }
 
-    fn route(&mut self, routing: Arc<Routing>) {
+    fn tell(&self) -> Vec<Told> {
+        let end = self.pass.position();
+        let told = self.hosts.iter().map(|host| Told {
+            name: host.plan.name.clone(),
+            state: match host.pace {
+                Pace::Level => "running",
+                Pace::Behind => "catching up",
+                Pace::Paused(_) | Pace::Ended => "stopped",
+            },
+            position: if host.pace == Pace::Level { end } else { host.position },
+        });
+        told.collect()
+    }
+
+    pub(super) fn route(&mut self, routing: Arc<Routing>) {
         if Arc::ptr_eq(&routing, &self.routing) {
             return;
         }
@@ -213,6 +242,9 @@ impl Thread {
                 Pace::Behind => reached = reached.min(host.position),
                 Pace::Paused(_) => paused = paused.min(host.position),
                 Pace::Ended => {}
+            }
+            if let Some(compared) = &host.compared {
+                compared.comparison.reached(Side::Live, host.position.0, host.time);
             }
             // What is done needs no journal in memory any more; on disk the snapshot counts.
             host.reader.commit(host.position);

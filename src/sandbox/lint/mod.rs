@@ -40,8 +40,13 @@ pub struct Remark {
 /// What a script injects with.
 const INJECTIONS: [&str; 3] = ["inject_payload", "inject_message", "add_to_payload"];
 /// What a script defines for the engine to call or read.
-const ENTRIES: [&str; 4] =
-    ["process_message", "timer_event", "_PRESERVATION_VERSION", "_PRESERVATION_VERSION_"];
+const ENTRIES: [&str; 5] = [
+    "process_message",
+    "timer_event",
+    "migrate",
+    "_PRESERVATION_VERSION",
+    "_PRESERVATION_VERSION_",
+];
 /// Words of Luau that are names elsewhere.
 const CONTEXTUAL: [&str; 11] = [
     "continue", "export", "type", "typeof", "any", "boolean", "number", "thread", "unknown",

@@ -1,7 +1,7 @@
 //! The Lua C API, made safe for the rest of the sandbox.
 //!
 //! This is the one place with `unsafe`. What it promises to the outside:
-//! - a [`State`] is used by the thread that made it, and closed when dropped;
+//! - a [`State`] is used by one thread at a time, and closed when dropped;
 //! - a host function is a plain Rust function ([`HostFunction`]): it reads its arguments through
 //!   [`Args`], none of whose methods can raise a Lua error, and returns an [`Answer`], which is
 //!   pushed after it has returned. It runs inside `catch_unwind`; no Lua call does, because Lua's
@@ -24,6 +24,7 @@ mod kept;
 mod library;
 mod loan;
 mod matching;
+mod migrate;
 mod object;
 mod package;
 mod pattern;

@@ -10,6 +10,7 @@ use mlua::ffi;
 use mlua::ffi::lua_State;
 
 use super::library;
+use super::migrate;
 use super::object;
 use super::pattern_state;
 use super::require;
@@ -41,32 +42,44 @@ const MAX_NOTES: usize = 50;
 
 impl State {
     /// Fills the script with what a snapshot holds.
-    pub(in crate::sandbox) fn restore(
+    pub(in crate::sandbox) fn restore<'a>(
         &mut self,
-        parsed: &Parsed<'_>,
-        preservation_version: &[u8],
+        parsed: &'a Parsed<'a>,
+        preservation_version: &'a [u8],
         is_same: bool,
     ) -> Result<Restored, Raised> {
         let context = self.context_pointer();
         let mut restored = Restored::default();
+        let mut migration = None;
         self.without_limit(|state| {
             state.protected(|lua| {
                 // SAFETY: runs protected, in an open state.
                 unsafe {
-                    if is_other_version(lua, preservation_version) {
-                        restored.is_skipped = true;
+                    let migrates = !is_same && migrate::is_defined(lua);
+                    restored.is_skipped = is_other_version(lua, preservation_version);
+                    if restored.is_skipped && !migrates {
                         return;
                     }
                     let mut walk = Walk::default();
                     pattern_state::collect_loaded(lua, true);
                     walk.run(lua, &Baseline::new());
                     let mut filling = Filling::new(lua, context, parsed, is_same, &walk);
-                    filling.run();
+                    if !restored.is_skipped {
+                        filling.roots();
+                    }
+                    if migrates {
+                        migration = Some(filling.migration(preservation_version));
+                    }
+                    filling.definitions();
                     restored.kept_in_part = filling.notes;
                     pattern_state::collect_loaded(lua, false);
                 }
             })
         })?;
+        if let Some(migration) = migration {
+            self.migrate(migration)?;
+            restored.is_skipped = false;
+        }
         Ok(restored)
     }
 }
@@ -86,7 +99,7 @@ unsafe fn is_other_version(lua: *mut lua_State, saved: &[u8]) -> bool {
 pub(super) struct Filling<'a> {
     pub(super) lua: *mut lua_State,
     pub(super) context: *mut Context,
-    parsed: &'a Parsed<'a>,
+    pub(super) parsed: &'a Parsed<'a>,
     pub(super) is_same: bool,
     /// The functions of the script, by the path on which each was found.
     functions: HashMap<&'a [u8], usize>,
@@ -143,7 +156,8 @@ impl<'a> Filling<'a> {
         }
     }
 
-    unsafe fn run(&mut self) {
+    /// Gives the script its variables; what they lead to is filled by [`Filling::definitions`].
+    unsafe fn roots(&mut self) {
         let parsed = self.parsed;
         // SAFETY: runs protected; each step leaves the stack as it was.
         unsafe {
@@ -156,6 +170,14 @@ impl<'a> Filling<'a> {
                     ffi::lua_settop(self.lua, OBJECTS);
                 }
             }
+        }
+    }
+
+    /// Fills all that was given.
+    unsafe fn definitions(&mut self) {
+        let parsed = self.parsed;
+        // SAFETY: runs protected; each step leaves the stack as it was.
+        unsafe {
             for index in 0..parsed.definitions.len() {
                 match &parsed.definitions[index] {
                     Definition::Table { pairs, .. } => self.fill(index + 1, pairs),
@@ -470,7 +492,7 @@ unsafe fn is_frozen(lua: *mut lua_State, slot: c_int) -> bool {
     unsafe { ffi::lua_type(lua, slot) == ffi::LUA_TTABLE && ffi::lua_getreadonly(lua, slot) != 0 }
 }
 
-unsafe fn push_text(lua: *mut lua_State, text: &[u8]) {
+pub(super) unsafe fn push_text(lua: *mut lua_State, text: &[u8]) {
     // SAFETY: runs protected.
     unsafe { ffi::lua_pushlstring_(lua, text.as_ptr().cast(), text.len()) }
 }

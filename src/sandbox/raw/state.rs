@@ -79,7 +79,7 @@ pub(in crate::sandbox) enum With {
 /// Errors are cut at this length, in bytes.
 const MAX_ERROR: usize = 4096;
 
-const HANDLER: c_int = 1;
+pub(super) const HANDLER: c_int = 1;
 const MESSAGE: c_int = 2;
 const PROCESS_MESSAGE: c_int = 3;
 const TIMER_EVENT: c_int = 4;
@@ -97,7 +97,22 @@ pub(in crate::sandbox) struct State {
     watch: Arc<Counters>,
 }
 
+// SAFETY: nothing of a state hangs on a thread: Luau has no thread-local data, and what the state
+// points to (memory, gate, context, native objects and the counted references among them) is reached
+// through it alone. The counters that the gate reads are shared and are exchanged by
+// `State::watch_by` when it has gone to another thread.
+unsafe impl Send for State {}
+
 impl State {
+    /// Has the calls counted by these counters from now on: those of the thread that makes them.
+    pub(in crate::sandbox) fn watch_by(&mut self, watch: Arc<Counters>) {
+        // SAFETY: the gate lives as long as the state, which is not running.
+        let gate = unsafe { &mut *self.gate };
+        gate.serial = &raw const watch.serial;
+        gate.expired = &raw const watch.expired;
+        self.watch = watch;
+    }
+
     /// Makes a state with the standard libraries; `watch` counts the calls of this thread.
     pub(in crate::sandbox) fn new(context: Context, watch: Arc<Counters>) -> Result<State, Raised> {
         set_flags();
@@ -376,7 +391,12 @@ impl State {
     }
 
     /// Turns the status of a protected call into a result and drops what it left.
-    fn outcome(&mut self, base: c_int, status: c_int, limit: Option<Which>) -> Result<(), Raised> {
+    pub(super) fn outcome(
+        &mut self,
+        base: c_int,
+        status: c_int,
+        limit: Option<Which>,
+    ) -> Result<(), Raised> {
         if status == 0 && limit.is_none() {
             return Ok(());
         }

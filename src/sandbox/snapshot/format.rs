@@ -105,12 +105,12 @@ impl<'a> Parsed<'a> {
 
 /// Reads a snapshot.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(in crate::sandbox) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(in crate::sandbox) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         self.raw(length)
     }
 
-    fn value(&mut self) -> Option<Saved<'a>> {
+    pub(in crate::sandbox) fn value(&mut self) -> Option<Saved<'a>> {
         Some(match self.byte()? {
             0 => Saved::Nil,
             1 => Saved::Bool(false),

@@ -25,6 +25,7 @@ use std::hash::Hasher;
 
 use super::Sandbox;
 use super::failure::Error;
+use super::load::LOAD_FACTOR;
 use super::raw::Raised;
 use super::spec::Spec;
 use format::Reader;
@@ -105,7 +106,8 @@ impl Sandbox {
     /// Takes over what a snapshot holds; to be called once, before the first message.
     ///
     /// From a snapshot of the same script and configuration everything is taken over; from another
-    /// version what it changed since it was loaded, by the names of variables.
+    /// version what it changed since it was loaded, by the names of variables; then the script's
+    /// `migrate` is called, if it has one, with the version and the variables of the old script.
     ///
     /// # Errors
     /// When the snapshot is damaged; the sandbox may then be half restored and is to be dropped.
@@ -131,7 +133,10 @@ impl Sandbox {
             *word = reader.word().ok_or_else(damaged)?;
         }
         let parsed = format::Parsed::read(&mut reader).ok_or_else(damaged)?;
+        let limit = self.limits.cpu.saturating_mul(LOAD_FACTOR);
+        let watched = self.watch.watch(self.state.interrupt(), limit);
         let restored = self.state.restore(&parsed, preservation_version, is_same);
+        drop(watched);
         let restored = restored.map_err(|raised| failed(&raised.text))?;
         if !restored.is_skipped {
             self.state.cx().random.state = random;

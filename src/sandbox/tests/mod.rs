@@ -4,6 +4,7 @@ mod faults;
 mod hostile;
 mod lpeg;
 mod lua51;
+mod migrate;
 mod modules;
 mod portions;
 
