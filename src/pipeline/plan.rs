@@ -400,7 +400,7 @@ impl Draft<'_> {
                 log: common.log_decode_failures,
             },
             ticker_interval,
-            can_exit: common.can_exit.unwrap_or(ends),
+            can_exit: common.can_exit.unwrap_or(ends || is_sandbox(section)),
             retries: common.retries.clone(),
             ends,
         });
@@ -431,7 +431,7 @@ impl Draft<'_> {
             ticker_interval: common
                 .ticker_interval
                 .unwrap_or(Duration::from_secs(defaults.ticker_interval)),
-            can_exit: common.can_exit.unwrap_or(false),
+            can_exit: common.can_exit.unwrap_or(is_sandbox(section)),
             retries: common.retries.clone(),
         })
     }
@@ -448,6 +448,11 @@ fn read_or<T>(problems: &mut Vec<Problem>, read: Result<T, Vec<Problem>>) -> Opt
 
 fn find<T: ?Sized>(kinds: &'static [Kind<T>], name: &str) -> Option<&'static Kind<T>> {
     kinds.iter().find(|kind| kind.name == name)
+}
+
+/// Tells whether it is a script, which may end without the engine, as in Heka.
+fn is_sandbox(section: &Section) -> bool {
+    matches!(section.kind.as_str(), "SandboxInput" | "SandboxFilter" | "SandboxOutput")
 }
 
 fn reader_options(common: &ReaderCommon, keeps: Keeps) -> ReaderOptions {
