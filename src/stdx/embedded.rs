@@ -208,6 +208,15 @@ pub fn module_folders(module_directory: Option<&str>, share_dir: &Path) -> Vec<P
     }
 }
 
+/// The names of the files of modules in the binary that begin with `start`, in order.
+#[must_use]
+pub fn names(start: &str) -> Vec<String> {
+    let mut names: Vec<String> = Modules::iter().map(Cow::into_owned).collect();
+    names.retain(|name| name.starts_with(start));
+    names.sort();
+    names
+}
+
 /// Returns our name for a file in one of Heka's folders, and the name itself for one in ours; none for
 /// other folders and names that lead upwards.
 fn our_name(name: &Path) -> Option<PathBuf> {

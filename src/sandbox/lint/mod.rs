@@ -7,10 +7,13 @@
 //! | finding | why |
 //! | --- | --- |
 //! | a name that nothing declares and the API does not have | it is `nil` when it is read |
+//! | a local that nothing uses | it is a mistake or left over |
+//! | too few or too many arguments | it fails when it is called, or is not what was meant |
 //! | a coroutine | it is not kept in a snapshot |
 //! | a function made while running that outlives the call | it is not kept in a snapshot |
 //! | an injection in a loop over `pairs` | the order is another after a snapshot |
 
+mod arity;
 mod lexer;
 mod mistakes;
 mod names;
@@ -59,6 +62,7 @@ const CONTEXTUAL: [&str; 11] = [
 pub fn lint(text: &str, names: &Names, is_kept: bool) -> Vec<Remark> {
     let tokens = lexer::tokens(text);
     let mut lint = Lint {
+        source: text,
         tokens: &tokens,
         defined: defined(&tokens),
         names,
@@ -70,7 +74,14 @@ pub fn lint(text: &str, names: &Names, is_kept: bool) -> Vec<Remark> {
     while at < tokens.len() {
         at = lint.step(at);
     }
-    lint.remarks
+    let Lint { scopes, mut remarks, .. } = lint;
+    for at in scopes.end() {
+        let message = format!("nothing uses `{}`", tokens[at].text);
+        let help = Some("a name that begins with `_` says that this is meant".to_owned());
+        remarks.push(Remark { at: tokens[at].range(), message, help });
+    }
+    remarks.sort_by_key(|remark| remark.at.start);
+    remarks
 }
 
 /// The names that a script makes globals of, or may: what it assigns to, names functions, requires.
@@ -101,6 +112,7 @@ fn defined<'a>(tokens: &[Token<'a>]) -> HashSet<&'a str> {
 }
 
 struct Lint<'a> {
+    source: &'a str,
     tokens: &'a [Token<'a>],
     defined: HashSet<&'a str>,
     names: &'a Names,
@@ -130,6 +142,7 @@ impl<'a> Lint<'a> {
             (Kind::Keyword, "function") => return self.function(at),
             (Kind::Keyword, "local") => return self.local(at),
             (Kind::Keyword, "for") => return self.variables(at),
+            (Kind::Keyword, "until") => return self.until(at),
             (Kind::Name, _) => self.name(at),
             _ => {}
         }
@@ -141,6 +154,10 @@ impl<'a> Lint<'a> {
     /// A function: its name, its parameters, and that its body begins.
     fn function(&mut self, at: usize) -> usize {
         self.made_while_running(at);
+        if self.before(at) != "local" {
+            // Of `function a.b()` that is the table.
+            self.scopes.uses(self.text(at + 1));
+        }
         let mut next = at + 1;
         while next < self.tokens.len() && self.text(next) != "(" {
             if self.text(next) == ":" {
@@ -175,12 +192,12 @@ impl<'a> Lint<'a> {
         let mut next = at + 1;
         if self.text(next) == "function" {
             let name = self.text(next + 1);
-            self.scopes.declare(name);
+            self.scopes.declare(name, next + 1);
             return next;
         }
         while self.tokens.get(next).is_some_and(|token| token.kind == Kind::Name) {
             let name = self.text(next);
-            self.scopes.declare(name);
+            self.scopes.declare(name, next);
             next += 1;
             if self.text(next) != "," {
                 break;
@@ -206,6 +223,25 @@ impl<'a> Lint<'a> {
         next
     }
 
+    /// `until`: its condition, as far as it stands on the same line, sees the locals of the block.
+    fn until(&mut self, at: usize) -> usize {
+        let mut next = at + 1;
+        while next < self.tokens.len() && !self.is_new_line(next) {
+            if self.tokens[next].kind == Kind::Name {
+                self.name(next);
+            }
+            next += 1;
+        }
+        self.scopes.follow(&self.tokens[at], None);
+        next
+    }
+
+    /// Whether the word at `at` begins a line.
+    fn is_new_line(&self, at: usize) -> bool {
+        let end = at.checked_sub(1).map_or(0, |before| self.tokens[before].range().end);
+        self.source[end..self.tokens[at].start].contains('\n')
+    }
+
     /// A name that is read or written.
     fn name(&mut self, at: usize) {
         let (name, before, behind) = (self.text(at), self.before(at), self.text(at + 1));
@@ -216,8 +252,10 @@ impl<'a> Lint<'a> {
             return;
         }
         if self.scopes.depth_of(name).is_some() {
+            self.scopes.uses(name);
             return;
         }
+        self.call(at);
         if self.is_kept && name == "coroutine" && matches!(self.text(at + 2), "create" | "wrap") {
             let message = "a coroutine is not kept in a snapshot".to_owned();
             let help = "after a restart it is `nil`; a table that says how far the work is is kept";
@@ -240,6 +278,27 @@ impl<'a> Lint<'a> {
             let near = nearest(name, known.filter(|known| *known != name));
             let help = near.map(|near| format!("did you mean `{near}`?"));
             self.say(at, format!("`{name}` is not there: nothing declares it"), help);
+        }
+    }
+
+    /// A call of a function whose arguments are known: of a global, or of a library by its name.
+    fn call(&mut self, at: usize) {
+        let (name, bracket) = match self.text(at + 1) {
+            "(" => (self.text(at).to_owned(), at + 1),
+            "." if self.text(at + 3) == "(" => {
+                (format!("{}.{}", self.text(at), self.text(at + 2)), at + 3)
+            }
+            _ => return,
+        };
+        let is_own = self.defined.contains(self.text(at)) && !self.names.has_members(self.text(at));
+        if is_own || self.before(at) == "function" {
+            return;
+        }
+        let Some(arity) = arity::arity(&name) else { return };
+        let Some((count, may_be_more)) = arity::arguments(self.tokens, bracket) else { return };
+        if count > *arity.end() || count < *arity.start() && !may_be_more {
+            let (takes, plural) = (arity::told(&arity), if count == 1 { "is" } else { "are" });
+            self.say(at, format!("`{name}` takes {takes}, and there {plural} {count}"), None);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which names are local where, and in which function: what the words of a script say of it.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use super::lexer::Kind;
@@ -10,13 +11,21 @@ use super::lexer::Token;
 enum Open {
     /// A block that `end` or `until` closes, with its locals. Whether it is that of a function, and of
     /// a loop over `pairs`.
-    Block { locals: HashSet<String>, is_function: bool, is_pairs: bool },
+    Block { locals: HashMap<String, Local>, is_function: bool, is_pairs: bool },
     /// `if … then … else …` as an expression, before its `then`.
     Condition,
     /// The same behind it.
     Choice,
     /// Brackets of a table.
     Table,
+}
+
+/// A local.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Local {
+    /// The word that declares it with `local`; nothing for parameters and variables of loops.
+    declared: Option<usize>,
+    is_used: bool,
 }
 
 /// The blocks around a place.
@@ -27,12 +36,14 @@ pub(super) struct Scopes {
     waiting: HashSet<String>,
     /// The next block is the body of a loop over `pairs`.
     is_pairs: bool,
+    /// The words that declare locals nothing has used, of blocks that are closed.
+    unused: Vec<usize>,
 }
 
 impl Scopes {
     pub(super) fn new() -> Scopes {
-        let file = Open::Block { locals: HashSet::new(), is_function: false, is_pairs: false };
-        Scopes { open: vec![file], waiting: HashSet::new(), is_pairs: false }
+        let file = Open::Block { locals: HashMap::new(), is_function: false, is_pairs: false };
+        Scopes { open: vec![file], waiting: HashSet::new(), is_pairs: false, unused: Vec::new() }
     }
 
     /// How many functions are open.
@@ -44,7 +55,7 @@ impl Scopes {
     /// In how many functions the local `name` is declared; none for what is no local.
     pub(super) fn depth_of(&self, name: &str) -> Option<usize> {
         let at = self.open.iter().rposition(
-            |open| matches!(open, Open::Block { locals, .. } if locals.contains(name)),
+            |open| matches!(open, Open::Block { locals, .. } if locals.contains_key(name)),
         )?;
         let is_function = |open: &&Open| matches!(open, Open::Block { is_function: true, .. });
         Some(self.open[..=at].iter().filter(is_function).count())
@@ -60,14 +71,45 @@ impl Scopes {
         self.open.last() == Some(&Open::Table)
     }
 
-    /// Declares a local.
-    pub(super) fn declare(&mut self, name: &str) {
+    /// Notes that a local is used.
+    pub(super) fn uses(&mut self, name: &str) {
+        let local = self.open.iter_mut().rev().find_map(|open| match open {
+            Open::Block { locals, .. } => locals.get_mut(name),
+            _ => None,
+        });
+        if let Some(local) = local {
+            local.is_used = true;
+        }
+    }
+
+    /// Closes the file; gives the words that declare locals nothing has used, in order.
+    pub(super) fn end(mut self) -> Vec<usize> {
+        while let Some(open) = self.open.pop() {
+            self.note_unused(&open);
+        }
+        self.unused.sort_unstable();
+        self.unused
+    }
+
+    fn note_unused(&mut self, open: &Open) {
+        let Open::Block { locals, .. } = open else { return };
+        let unused = locals
+            .iter()
+            .filter(|(name, local)| !local.is_used && !name.starts_with('_'))
+            .filter_map(|(_, local)| local.declared);
+        self.unused.extend(unused);
+    }
+
+    /// Declares a local by the word at `at`. One of the same name further out may be what it begins
+    /// with: that counts as a use.
+    pub(super) fn declare(&mut self, name: &str, at: usize) {
+        self.uses(name);
         let block = self.open.iter_mut().rev().find_map(|open| match open {
             Open::Block { locals, .. } => Some(locals),
             _ => None,
         });
         if let Some(locals) = block {
-            locals.insert(name.to_owned());
+            locals.insert(name.to_owned(), Local { declared: Some(at), is_used: false });
         }
     }
 
@@ -83,7 +125,7 @@ impl Scopes {
 
     /// Opens the body of a function.
     pub(super) fn open_function(&mut self) {
-        let locals = std::mem::take(&mut self.waiting);
+        let locals = self.take_waiting();
         self.open.push(Open::Block { locals, is_function: true, is_pairs: false });
     }
 
@@ -109,7 +151,7 @@ impl Scopes {
     }
 
     fn open_block(&mut self) {
-        let locals = std::mem::take(&mut self.waiting);
+        let locals = self.take_waiting();
         let is_pairs = std::mem::take(&mut self.is_pairs);
         self.open.push(Open::Block { locals, is_function: false, is_pairs });
     }
@@ -119,9 +161,16 @@ impl Scopes {
         self.open.push(with);
     }
 
+    fn take_waiting(&mut self) -> HashMap<String, Local> {
+        let local = Local { declared: None, is_used: false };
+        self.waiting.drain().map(|name| (name, local)).collect()
+    }
+
     fn close(&mut self) {
-        if self.open.len() > 1 {
-            self.open.pop();
+        if self.open.len() > 1
+            && let Some(open) = self.open.pop()
+        {
+            self.note_unused(&open);
         }
     }
 

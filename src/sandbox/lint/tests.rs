@@ -22,12 +22,15 @@ fn names_that_are_not_there_are_found() {
         "function process_message() inject_mesage({}) return 0 end",
         &[("inject_mesage", "nothing declares it")],
     );
-    check("local x = string.formt('%d', 1)", &[("formt", "`string` has no `formt`")]);
+    check("print(string.formt('%d', 1))", &[("formt", "`string` has no `formt`")]);
     check("counter = (counter or 0) + 1", &[]);
     check("local a, b = 1, 2\nprint(a, b, c)", &[("c", "nothing declares it")]);
     check("for i = 1, 3 do print(i) end\nprint(i)", &[("i", "nothing declares it")]);
-    check("local t = {name = 1, other = nane}", &[("nane", "nothing declares it")]);
-    check("require 'cjson'\nlocal lib = require('circular_buffer')\ncjson.encode({})", &[]);
+    check("print({name = 1, other = nane})", &[("nane", "nothing declares it")]);
+    check(
+        "require 'cjson'\nlocal lib = require('circular_buffer')\nlib.version()\ncjson.encode({})",
+        &[],
+    );
     check("local function f(a, ...) return a, ... end\nf(1)", &[]);
     check("local t = {}\nfunction t:m() return self end\nfunction t.n(x) return x end", &[]);
     check("if a then b() else c() end", &[("a", ""), ("b", ""), ("c", "")]);
@@ -50,16 +53,43 @@ fn families_have_their_own_names() {
 
 #[test]
 fn blocks_are_followed_through_expressions() {
-    check("local x = if true then 1 elseif false then 2 else 3\nlocal y = x", &[]);
+    check("local x = if true then 1 elseif false then 2 else 3\nprint(x)", &[]);
     check("local function f(a)\n  return if a then 1 else 2\nend\nlocal b = 1\nf(b)", &[]);
-    check("repeat local x = 1 until true\nwhile true do local y = 1 break end", &[]);
-    check("do local x = 1 end\nprint(x)", &[("x", "nothing declares it")]);
+    check("repeat local x = 1 until x > 1 or g\ng = 1\nwhile true do local _y = 1 break end", &[]);
+    check("do local x = 1 print(x) end\nprint(x)", &[("x", "nothing declares it")]);
     check("local x: number = 1\nprint(x)", &[]);
 }
 
 #[test]
+fn locals_that_nothing_uses_are_found() {
+    check("local a = 1", &[("a", "nothing uses `a`")]);
+    check("local a, _b = 1, 2\nprint(a)", &[]);
+    check("local function f() end\nlocal function g() end\ng()", &[("f", "nothing uses")]);
+    check("local x = 1\ndo local x = x print(x) end", &[]);
+    check("local x = 1\nfunction f(y, z)\n  local t = {x = 1, y = x}\n  return t\nend", &[]);
+    check("function f()\n  local t = {}\n  for k, v in pairs({}) do end\nend", &[("t", "")]);
+    check("local t\nfunction f() t = 1 end", &[]);
+    check("local t = {}\nfunction t.f() end\nfunction t:g() end", &[]);
+}
+
+#[test]
+fn wrong_counts_of_arguments_are_found() {
+    check("read_config()", &[("read_config", "takes 1 argument, and there are 0")]);
+    check("read_config('a', 'b')", &[("read_config", "there are 2")]);
+    check("inject_payload('txt', 'x', 1, 2, 3)", &[]);
+    check("local s = string.rep('x')\nprint(s)", &[("string", "takes 2 to 3 arguments")]);
+    check("print(string.sub(read_config('a')))", &[]);
+    check("local f = {n = 1}\nprint(tostring(f.n, 2))", &[("tostring", "takes 1 argument")]);
+    check("read_message('Type', (1), {2, 3}, 4)", &[("read_message", "there are 4")]);
+    check("function read_it(a) return read_message(a, ...) end", &[]);
+    check("print(string.gsub('a', 'b', function(x, y) return x, y end))", &[]);
+    check("print(math.floor(unpack({})))", &[]);
+    check("local string = {}\nstring.rep('x')", &[]);
+}
+
+#[test]
 fn what_a_snapshot_does_not_keep_is_found() {
-    check("local c = coroutine.create(print)", &[("coroutine", "not kept in a snapshot")]);
+    check("c = coroutine.create(print)", &[("coroutine", "not kept in a snapshot")]);
     check(
         "local hooks = {}\nfunction process_message()\n  hooks[1] = function() return 1 end\n  \
          return 0\nend",
