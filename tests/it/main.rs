@@ -10,6 +10,7 @@ mod check;
 mod command_line;
 mod configurations;
 mod destinations;
+mod docs;
 mod engine;
 mod filter;
 mod harness;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         quickstart::trials(),
         configurations::trials(),
         engine::trials(),
+        docs::trials(),
         filter::trials(),
         heka_test::trials(),
         replay::trials(),

@@ -8,6 +8,7 @@ mod cuckoo_filter;
 mod cuckoo_filter_expire;
 mod ddsketch;
 mod decode_message;
+mod geoip;
 mod hmac;
 mod hyperloglog;
 mod inject;
@@ -129,6 +130,7 @@ const LIBRARIES: &[&Library] = &[
     &cuckoo_filter::LIBRARY,
     &cuckoo_filter_expire::LIBRARY,
     &ddsketch::LIBRARY,
+    &geoip::LIBRARY,
     &hmac::LIBRARY,
     &hyperloglog::LIBRARY,
     &ip::LIBRARY,
