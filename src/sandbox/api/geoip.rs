@@ -55,9 +55,10 @@ const MAX_PARTS: usize = 16;
 
 type Data = Reader<Vec<u8>>;
 
+type Open = HashMap<(PathBuf, SystemTime), Weak<Data>>;
+
 /// The databases in memory, by path and by when the file was written.
-static OPEN: LazyLock<Mutex<HashMap<(PathBuf, SystemTime), Weak<Data>>>> =
-    LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<Open>> = LazyLock::new(Mutex::default);
 
 /// A database as a script holds it.
 #[derive(Debug)]
@@ -187,7 +188,6 @@ fn show<'a>(cx: &'a mut Context, text: &str) -> Answer<'a> {
 fn build_time<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let this = Call::method("build_time", args).this::<Database>()?;
     let made = this.data.as_ref().map(|data| data.metadata().build_epoch);
-    #[allow(clippy::cast_precision_loss, reason = "seconds fit a double")]
     Ok(made.map_or(Answer::Nil, |seconds| Answer::Number(seconds as f64)))
 }
 
