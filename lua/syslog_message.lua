@@ -15,10 +15,10 @@ local ipairs, tonumber, type = ipairs, tonumber, type
 
 local M = {}
 
-l.locale(l)
+local class = l.locale()
 local sp = l.P(" ")
-local word = (1 - l.space) ^ 1
-local integer = l.digit ^ 1 / tonumber
+local word = (1 - class.space) ^ 1
+local integer = class.digit ^ 1 / tonumber
 local rest = l.P(1) ^ 1
 
 local function field(name, pattern)
@@ -39,13 +39,13 @@ local address = l.Ct(l.Cg(l.C(ip.v4), "value") * l.Cg(l.Cc("ipv4"), "representat
 local function remote(name)
   return field(name .. "_addr", address) + text(name .. "_host", (1 - l.S(" :;,()[]")) ^ 1)
 end
-local mac = l.xdigit ^ 1 * (":" * l.xdigit ^ 1) ^ 5
+local mac = class.xdigit ^ 1 * (":" * class.xdigit ^ 1) ^ 5
 
 -- A grammar of several forms; blanks at the end do not count.
 local function any(forms)
   local all = l.P(false)
   for _, form in ipairs(forms) do
-    all = all + l.Ct(form) * l.space ^ 0 * -1
+    all = all + l.Ct(form) * class.space ^ 0 * -1
   end
   return all
 end
@@ -55,13 +55,13 @@ local from = " from " * remote("remote") * (" port " * field("remote_port", inte
 
 local sshd = any({
   text("action", l.P("Accepted") + "Failed" + "Postponed" + "Partial") * sp * text("method") * " for "
-    * invalid * text("user_name", to(" from ")) * from * (sp * text("protocol", l.P("ssh") * l.digit ^ 1)) ^ -1
+    * invalid * text("user_name", to(" from ")) * from * (sp * text("protocol", l.P("ssh") * class.digit ^ 1)) ^ -1
     * (": " * text("key", rest)) ^ -1,
   text("action", "Invalid") * " user " * text("user_name", (1 - l.P(" from ")) ^ 0) * from,
   text("action", l.P("Connection closed") + "Connection reset" + "Disconnected") * (" by" + l.P(" from"))
     * (l.P(" authenticating") + " invalid") ^ -1 * (l.P(" user ") * text("user_name")) ^ -1 * sp
     * remote("remote") * (" port " * field("remote_port", integer)) ^ -1 * l.P(" [preauth]") ^ -1,
-  text("action", "Received disconnect") * from * (l.P(":") * l.digit ^ 1) ^ -1 * ": "
+  text("action", "Received disconnect") * from * (l.P(":") * class.digit ^ 1) ^ -1 * ": "
     * text("reason", rest),
   text("action", "Did not receive identification string") * from,
   text("action", "Server listening") * " on " * remote("listen") * " port " * field("listen_port", integer) * ".",
@@ -69,17 +69,17 @@ local sshd = any({
 })
 
 local cron = any({
-  "(" * text("user_name", (1 - l.P(")")) ^ 1) * ") " * text("action", (l.upper + "_") ^ 1) * " ("
-    * text("command", (1 - (l.P(")") * l.space ^ 0 * -1)) ^ 0) * ")",
+  "(" * text("user_name", (1 - l.P(")")) ^ 1) * ") " * text("action", (class.upper + "_") ^ 1) * " ("
+    * text("command", (1 - (l.P(")") * class.space ^ 0 * -1)) ^ 0) * ")",
   "(" * text("user_name", (1 - l.P(")")) ^ 1) * ") " * text("action", to(" (")) * " ("
-    * text("command", (1 - (l.P(")") * l.space ^ 0 * -1)) ^ 0) * ")",
+    * text("command", (1 - (l.P(")") * class.space ^ 0 * -1)) ^ 0) * ")",
 })
 
 local sudo_pair = l.Cg(l.P("TTY=") * l.C(to(" ; ")), "tty") + l.Cg("PWD=" * l.C(to(" ; ")), "directory")
   + l.Cg("USER=" * l.C(to(" ; ")), "target_user") + l.Cg("GROUP=" * l.C(to(" ; ")), "target_group")
   + l.Cg("ENV=" * l.C(to(" ; ")), "environment")
 local sudo = any({
-  l.space ^ 0 * text("user_name", to(" : ")) * " : " * (text("reason", to(" ; ") - l.P("TTY=")) * " ; ") ^ -1
+  class.space ^ 0 * text("user_name", to(" : ")) * " : " * (text("reason", to(" ; ") - l.P("TTY=")) * " ; ") ^ -1
     * (sudo_pair * " ; ") ^ 0 * "COMMAND=" * text("command", rest),
 })
 
@@ -95,7 +95,7 @@ local login = any({
   text("action", "FAILED LOGIN") * " (" * field("count", integer) * ") on '" * text("tty", to("'")) * "'"
     * (" from '" * text("remote_host", to("'")) * "'") ^ -1 * " FOR '" * text("user_name", to("'")) * "', "
     * text("reason", rest),
-  text("action", l.P("ROOT LOGIN")) * l.space ^ 1 * "on '" * text("tty", to("'")) * "'"
+  text("action", l.P("ROOT LOGIN")) * class.space ^ 1 * "on '" * text("tty", to("'")) * "'"
     * (" from '" * text("remote_host", to("'")) * "'") ^ -1 * field("user_name", l.Cc("root")),
 })
 
@@ -118,7 +118,7 @@ local group = any({
 })
 
 local dhclient = any({
-  text("action", l.P("DHCP") * l.upper ^ 1) * (" of " * field("address", address)) ^ -1
+  text("action", l.P("DHCP") * class.upper ^ 1) * (" of " * field("address", address)) ^ -1
     * (" on " * text("interface")) ^ -1 * (" to " * field("server_addr", address)) ^ -1
     * (" port " * field("server_port", integer)) ^ -1 * (" interval " * field("interval", integer)) ^ -1
     * (" from " * field("server_addr", address)) ^ -1 * (l.P(" (") * rest) ^ -1,
@@ -126,11 +126,11 @@ local dhclient = any({
     * field("renewal", integer) * " seconds.",
 })
 local dhcpd = any({
-  text("action", l.P("DHCP") * l.upper ^ 1) * (l.P(" for ") + " on ") * field("address", address)
+  text("action", l.P("DHCP") * class.upper ^ 1) * (l.P(" for ") + " on ") * field("address", address)
     * (" (" * field("server_addr", address) * ")") ^ -1 * (l.P(" to ") + " from ") * text("client_mac", mac)
     * (" (" * text("client_host", (1 - l.P(")")) ^ 1) * ")") ^ -1 * " via " * text("interface", (1 - l.S(": ")) ^ 1)
     * (l.S(": ") * rest) ^ -1,
-  text("action", l.P("DHCP") * l.upper ^ 1) * " from " * (text("client_mac", mac) + field("address", address))
+  text("action", l.P("DHCP") * class.upper ^ 1) * " from " * (text("client_mac", mac) + field("address", address))
     * (" (" * text("client_host", (1 - l.P(")")) ^ 1) * ")") ^ -1 * " via " * text("interface", (1 - l.S(": ")) ^ 1)
     * (l.S(": ") * rest) ^ -1,
 })
@@ -145,31 +145,31 @@ local named = any({
 })
 
 local puppet = any({
-  text("action", "Finished catalog run") * " in " * field("seconds", (l.digit ^ 1 * ("." * l.digit ^ 1) ^ -1) / tonumber)
+  text("action", "Finished catalog run") * " in " * field("seconds", (class.digit ^ 1 * ("." * class.digit ^ 1) ^ -1) / tonumber)
     * " seconds",
   "(" * text("resource", (1 - l.P(")")) ^ 1) * ") " * text("action", rest),
   text("action", rest),
 })
 
 local logind = any({
-  text("action", "New session") * sp * text("session") * " of user " * text("user_name", (1 - l.P("." * l.space ^ 0 * -1)) ^ 1) * ".",
-  text("action", "Removed session") * sp * text("session", (1 - l.P("." * l.space ^ 0 * -1)) ^ 1) * ".",
+  text("action", "New session") * sp * text("session") * " of user " * text("user_name", (1 - l.P("." * class.space ^ 0 * -1)) ^ 1) * ".",
+  text("action", "Removed session") * sp * text("session", (1 - l.P("." * class.space ^ 0 * -1)) ^ 1) * ".",
   "Session " * text("session") * sp * text("action", "logged out") * rest,
-  text("action", "New seat") * sp * text("seat", (1 - l.P("." * l.space ^ 0 * -1)) ^ 1) * ".",
+  text("action", "New seat") * sp * text("seat", (1 - l.P("." * class.space ^ 0 * -1)) ^ 1) * ".",
 })
 
-local pam_pair = sp ^ 1 * (l.P("logname=") * (text("login_name", (1 - l.space) ^ 0)) + "uid=" * field("user_id", integer)
-  + "euid=" * field("effective_user_id", integer) + "tty=" * text("tty", (1 - l.space) ^ 0)
-  + "ruser=" * text("remote_user", (1 - l.space) ^ 0) + "rhost=" * text("remote_host", (1 - l.space) ^ 0)
-  + "user=" * text("user_name", (1 - l.space) ^ 0))
+local pam_pair = sp ^ 1 * (l.P("logname=") * (text("login_name", (1 - class.space) ^ 0)) + "uid=" * field("user_id", integer)
+  + "euid=" * field("effective_user_id", integer) + "tty=" * text("tty", (1 - class.space) ^ 0)
+  + "ruser=" * text("remote_user", (1 - class.space) ^ 0) + "rhost=" * text("remote_host", (1 - class.space) ^ 0)
+  + "user=" * text("user_name", (1 - class.space) ^ 0))
 local pam = any({
-  text("pam_module", "pam_" * (l.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
+  text("pam_module", "pam_" * (class.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
     * text("pam_type", (1 - l.P(")")) ^ 1) * "): session " * text("action", l.P("opened") + "closed") * " for user "
     * text("user_name", (1 - l.S(" (")) ^ 1) * ("(uid=" * field("user_id", integer) * ")") ^ -1
     * (" by " * text("by_user", (1 - l.P("(")) ^ 0) * "(uid=" * field("by_user_id", integer) * ")") ^ -1,
-  text("pam_module", "pam_" * (l.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
+  text("pam_module", "pam_" * (class.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
     * text("pam_type", (1 - l.P(")")) ^ 1) * "): " * text("action", (1 - l.P(";")) ^ 1) * ";" * pam_pair ^ 1,
-  text("pam_module", "pam_" * (l.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
+  text("pam_module", "pam_" * (class.alnum + "_") ^ 1) * "(" * text("pam_service", (1 - l.P(":")) ^ 1) * ":"
     * text("pam_type", (1 - l.P(")")) ^ 1) * "): " * text("reason", rest),
 })
 
