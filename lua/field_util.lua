@@ -53,7 +53,8 @@ function M.message_timestamp(precision)
   if not unit then
     error("timestamp_precision is ms, s, m or h, not " .. tostring(precision))
   end
-  return math.floor(read_message("Timestamp") / unit)
+  -- A number holds nanoseconds to about 128 of them: what is just below a whole unit is one.
+  return math.floor((read_message("Timestamp") + 500) / unit)
 end
 
 return M

@@ -90,9 +90,10 @@ function M.seconds()
   return math.floor(read_message("Timestamp") / 1e9)
 end
 
--- The time in milliseconds.
+-- The time in milliseconds. A number holds nanoseconds to about 128 of them: what is just below a whole
+-- one is one.
 function M.milliseconds()
-  return math.floor(read_message("Timestamp") / 1e6)
+  return math.floor((read_message("Timestamp") + 500) / 1e6)
 end
 
 -- Text of at most so many bytes, cut between characters.

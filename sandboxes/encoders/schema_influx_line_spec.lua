@@ -7,6 +7,14 @@ describe("schema_influx_line", function()
     )
   end)
 
+  it("keeps every millisecond", function()
+    local script = sandbox({ skip_fields = "**all_base**" })
+    equal(
+      script:encode({ Timestamp = 1500000001234e6, Fields = { load = 1 } }),
+      "load value=1.000000 1500000001234\n"
+    )
+  end)
+
   it("is silent without fields", function()
     equal(sandbox():encode({ Type = "t" }), nil)
   end)
