@@ -21,7 +21,7 @@ async fn the_last_number_of_each_series_is_shown() {
     output.send(&mut load).await.unwrap();
     assert_eq!(
         text(&output, Duration::ZERO),
-        "a 0.5\n# TYPE b counter\nb{x=\"\\\"\\n\"} +Inf\nb{x=\"1\",y=\"2\"} 3\n"
+        "a 0.5\n# TYPE b counter\nb{x=\"1\",y=\"2\"} 3\nb{x=\"\\\"\\n\"} +Inf\n"
     );
     assert_eq!(text(&output, Duration::from_hours(1)), "");
 }

@@ -106,8 +106,8 @@ impl TryFrom<Settings> for WhisperOutput {
         );
         let rings = settings.default_archive_info.iter();
         let rings = rings.map(|[_, seconds, points]| Ring { seconds: *seconds, points: *points });
-        let rings =
-            archive::sorted(rings.collect()).context("`default_archive_info` cannot work")?;
+        let sorted = archive::sorted(rings.collect());
+        let rings = sorted.map_err(|why| anyhow!("`default_archive_info` cannot work: {why}"))?;
         let base = settings.base_path.clone().unwrap_or_default();
         let files = Files { base, mode, aggregation, quorum, rings, open: HashMap::new() };
         Ok(WhisperOutput { base_path: settings.base_path, files: Some(files) })
