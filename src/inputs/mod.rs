@@ -12,10 +12,13 @@ mod http_listen;
 mod http_poll;
 pub mod logstreamer;
 mod memcached;
+mod mysql;
 mod nagios_plugin;
 mod nginx_status;
+mod postgresql;
 mod process;
 mod prometheus;
+mod rabbitmq;
 mod redis;
 mod sandbox;
 mod stat_accum;
@@ -35,10 +38,13 @@ use self::http_listen::HttpListenInput;
 use self::http_poll::HttpInput;
 use self::logstreamer::LogstreamerInput;
 use self::memcached::MemcachedInput;
+use self::mysql::MysqlInput;
 use self::nagios_plugin::NagiosPluginInput;
 use self::nginx_status::NginxStatusInput;
+use self::postgresql::PostgresqlInput;
 use self::process::ProcessInput;
 use self::prometheus::PrometheusInput;
+use self::rabbitmq::RabbitmqInput;
 use self::redis::RedisInput;
 use self::sandbox::SandboxInput;
 use self::stat_accum::StatAccumInput;
@@ -60,10 +66,13 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<HttpListenInput>(),
     Kind::input::<LogstreamerInput>(),
     Kind::input::<MemcachedInput>(),
+    Kind::input::<MysqlInput>(),
     Kind::input::<NagiosPluginInput>(),
     Kind::input::<NginxStatusInput>(),
+    Kind::input::<PostgresqlInput>(),
     Kind::input::<ProcessInput>(),
     Kind::input::<PrometheusInput>(),
+    Kind::input::<RabbitmqInput>(),
     Kind::input::<RedisInput>(),
     Kind::input::<SandboxInput>(),
     Kind::input::<StatAccumInput>(),
