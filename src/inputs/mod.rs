@@ -15,6 +15,7 @@ mod memcached;
 mod mysql;
 mod nagios_plugin;
 mod nginx_status;
+mod otlp;
 mod postgresql;
 mod process;
 mod prometheus;
@@ -41,6 +42,7 @@ use self::memcached::MemcachedInput;
 use self::mysql::MysqlInput;
 use self::nagios_plugin::NagiosPluginInput;
 use self::nginx_status::NginxStatusInput;
+use self::otlp::OtlpInput;
 use self::postgresql::PostgresqlInput;
 use self::process::ProcessInput;
 use self::prometheus::PrometheusInput;
@@ -69,6 +71,7 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<MysqlInput>(),
     Kind::input::<NagiosPluginInput>(),
     Kind::input::<NginxStatusInput>(),
+    Kind::input::<OtlpInput>(),
     Kind::input::<PostgresqlInput>(),
     Kind::input::<ProcessInput>(),
     Kind::input::<PrometheusInput>(),

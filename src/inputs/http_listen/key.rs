@@ -9,12 +9,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::HttpListenInput;
 use crate::stdx::secret::Secret;
 
 /// How a request shows that it may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum AuthType {
+pub(in crate::inputs) enum AuthType {
     /// It need not.
     #[default]
     #[serde(rename = "")]
@@ -27,27 +26,31 @@ pub(super) enum AuthType {
 }
 
 /// The header a request has to have.
-pub(super) struct Key {
+pub(in crate::inputs) struct Key {
     header: HeaderName,
     value: Vec<u8>,
-    /// What a request without it is told.
-    pub(super) challenge: &'static str,
+    challenge: &'static str,
 }
 
 impl Key {
-    /// What the settings ask for, if they do.
-    pub(super) fn of(settings: &HttpListenInput) -> anyhow::Result<Option<Key>> {
-        let secret = |secret: &Option<Secret>| {
-            secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default()
-        };
-        Ok(match settings.auth_type {
+    /// What settings of these names ask for, if they do.
+    ///
+    /// # Errors
+    /// When something is missing that `auth_type` needs.
+    pub(in crate::inputs) fn new(
+        auth_type: AuthType,
+        username: &str,
+        password: Option<&Secret>,
+        api_key: Option<&Secret>,
+    ) -> anyhow::Result<Option<Key>> {
+        Ok(match auth_type {
             AuthType::None => None,
             AuthType::Basic => {
-                let password = secret(&settings.password);
-                if settings.username.is_empty() || password.is_empty() {
+                let password = password.map(Secret::reveal).unwrap_or_default();
+                if username.is_empty() || password.is_empty() {
                     bail!("`auth_type` Basic needs `username` and `password`");
                 }
-                let value = BASE64.encode(format!("{}:{password}", settings.username));
+                let value = BASE64.encode(format!("{username}:{password}"));
                 Some(Key {
                     header: header::AUTHORIZATION,
                     value: format!("Basic {value}").into_bytes(),
@@ -55,7 +58,7 @@ impl Key {
                 })
             }
             AuthType::Api => {
-                let value = secret(&settings.api_key).into_bytes();
+                let value = api_key.map(Secret::reveal).unwrap_or_default().as_bytes().to_vec();
                 if value.is_empty() {
                     bail!("`auth_type` API needs `api_key`");
                 }
@@ -65,8 +68,13 @@ impl Key {
         })
     }
 
+    /// What a request without it is told.
+    pub(in crate::inputs) fn challenge(&self) -> &'static str {
+        self.challenge
+    }
+
     /// Tells whether a request has the key, in a time that does not depend on how much of it.
-    pub(super) fn opens(&self, headers: &HeaderMap) -> bool {
+    pub(in crate::inputs) fn opens(&self, headers: &HeaderMap) -> bool {
         let Some(given) = headers.get(&self.header) else { return false };
         let given = given.as_bytes();
         let difference = given.iter().zip(&self.value).fold(0, |all, (a, b)| all | (a ^ b));

@@ -4,15 +4,19 @@
 //! be compressed with gzip; all bodies together are held to a budget, and who finds no room in time
 //! is answered with 503, as is everyone while the engine stops.
 
+mod bodies;
 mod key;
 mod refusal;
 
+pub(super) use bodies::Bodies;
+pub(super) use key::AuthType;
+pub(super) use key::Key;
+pub(super) use refusal::Refusal;
+
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -31,12 +35,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 
-use self::key::AuthType;
-use self::key::Key;
-use self::refusal::Refusal;
 use crate::message::Value;
 use crate::net::Address;
 use crate::net::ListenOptions;
@@ -53,10 +52,6 @@ use crate::plugin::Stream;
 use crate::stdx::secret::Secret;
 use crate::stdx::size;
 
-/// How many bytes all bodies may take together, unless a single one may take more.
-const BUDGET: u32 = 64 << 20;
-/// How long a request waits for room, and how long its body may take.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 /// How many parameters of a query become fields.
 const MAX_PARAMETERS: usize = 256;
 
@@ -123,12 +118,17 @@ impl Described for HttpListenInput {
         Tls::server_wanted(self.use_tls, self.tls.as_ref())?;
         self.answer_headers()?;
         self.wanted_headers()?;
-        Key::of(self)?;
+        self.key()?;
         Ok(())
     }
 }
 
 impl HttpListenInput {
+    fn key(&self) -> anyhow::Result<Option<Key>> {
+        let (password, api_key) = (self.password.as_ref(), self.api_key.as_ref());
+        Key::new(self.auth_type, &self.username, password, api_key)
+    }
+
     fn answer_headers(&self) -> anyhow::Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -177,23 +177,19 @@ struct Desk {
     headers: HeaderMap,
     request_headers: Vec<HeaderName>,
     key: Option<Key>,
-    max_body: u32,
-    room: Arc<Semaphore>,
+    bodies: Bodies,
     /// Streams that no request has at the moment; there are never more than connections.
     streams: Mutex<Vec<Stream>>,
 }
 
 impl Desk {
     fn new(settings: &HttpListenInput, cx: &InputContext) -> anyhow::Result<Desk> {
-        let max_body = u32::try_from(settings.max_body_bytes).unwrap_or(u32::MAX / 4);
         Ok(Desk {
             cx: cx.clone(),
             headers: settings.answer_headers()?,
             request_headers: settings.wanted_headers()?,
-            key: Key::of(settings)?,
-            max_body,
-            // A compressed body is held packed and unpacked.
-            room: Arc::new(Semaphore::new(BUDGET.max(max_body.saturating_mul(2)) as usize)),
+            key: settings.key()?,
+            bodies: Bodies::new(settings.max_body_bytes),
             streams: Mutex::default(),
         })
     }
@@ -225,59 +221,18 @@ impl Desk {
         if let Some(key) = &self.key
             && !key.opens(&head.headers)
         {
-            return Err(Refusal::Unauthorized(key.challenge));
+            return Err(Refusal::Unauthorized(key.challenge()));
         }
         if self.cx.stopping.is_cancelled() {
             return Err(Refusal::Unavailable);
         }
-        let (bytes, _room) = self.read(&head.headers, body).await?;
+        let (bytes, _room) = self.bodies.read(&head.headers, body).await?;
         let origin = Arc::new(self.origin(head, peer));
         self.deliver(bytes, origin).await.map_err(|error| {
             let error = format!("{error:#}");
             tracing::debug!(input = &*self.cx.name, error, "a request was not taken in");
             Refusal::Unavailable
         })
-    }
-
-    /// Reads a body, and holds room for it.
-    async fn read(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
-        let is_packed = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-            None | Some(b"" | b"identity") => false,
-            Some(b"gzip" | b"x-gzip") => true,
-            Some(_) => return Err(Refusal::Encoding),
-        };
-        let length = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let length = match length.map(u32::try_from) {
-            None => self.max_body,
-            Some(Ok(length)) if length <= self.max_body => length,
-            Some(_) => return Err(Refusal::TooLarge),
-        };
-        let wanted = if is_packed { length.saturating_add(self.max_body) } else { length };
-        let room = Arc::clone(&self.room).acquire_many_owned(wanted);
-        let Ok(Ok(room)) = tokio::time::timeout(PATIENCE.0, room).await else {
-            return Err(Refusal::Unavailable);
-        };
-        let limit = self.max_body as usize;
-        let whole = axum::body::to_bytes(body, limit);
-        let bytes = match tokio::time::timeout(PATIENCE.1, whole).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(_)) => return Err(Refusal::TooLarge),
-            Err(_) => return Err(Refusal::TooSlow),
-        };
-        if !is_packed {
-            return Ok((bytes, room));
-        }
-        let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, limit));
-        match unpacked.await {
-            Ok(unpacked) => Ok((unpacked?, room)),
-            Err(_) => Err(Refusal::Unavailable),
-        }
     }
 
     async fn deliver(&self, bytes: Bytes, origin: Arc<Origin>) -> anyhow::Result<()> {
@@ -322,18 +277,6 @@ impl Desk {
 }
 
 const MESSAGE_TYPE: &str = "heka.httpdata.request";
-
-fn unpack(bytes: &[u8], limit: usize) -> Result<Bytes, Refusal> {
-    let mut unpacked = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(bytes).take(limit as u64 + 1);
-    if let Err(error) = decoder.read_to_end(&mut unpacked) {
-        return Err(Refusal::Body(format!("the body is not gzip: {error}")));
-    }
-    if unpacked.len() > limit {
-        return Err(Refusal::TooLarge);
-    }
-    Ok(unpacked.into())
-}
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 /// Why a request is not taken.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(in crate::inputs) enum Refusal {
     /// It has no key; it is told of this challenge.
     Unauthorized(&'static str),
     /// Its body is larger than `max_body_bytes`.
@@ -16,7 +16,7 @@ pub(super) enum Refusal {
     TooSlow,
     /// Its body is packed in a way that is not known.
     Encoding,
-    /// Its body cannot be unpacked.
+    /// Its body cannot be unpacked or read.
     Body(String),
     /// There is no room, or the engine stops.
     Unavailable,
