@@ -30,7 +30,7 @@ pub const MAX_DATAGRAM: usize = 64 * 1024;
 /// How many datagrams one call takes at most.
 const DATAGRAMS: usize = 32;
 /// How much the kernel is asked to hold for a receiver; it gives less where its own limit is lower.
-const RECEIVE_BUFFER: usize = 8 << 20;
+const RECEIVE_BUFFER: usize = 32 << 20;
 /// How long a receiver waits before it comes back with nothing.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -87,8 +87,11 @@ impl Receiver {
         };
         socket.set_nonblocking(false).map_err(failed())?;
         socket.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
-        // A small buffer and no count of drops are worse, not wrong.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        // A small buffer and no count of drops are worse, not wrong. Who may set aside the limit of the
+        // system does.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        }
         let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         let buffer = vec![0; MAX_DATAGRAM * DATAGRAMS];
         Ok(Receiver { socket, address: address.clone(), buffer, dropped: 0, path })

@@ -12,6 +12,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use nix::sys::resource::Resource;
+use nix::sys::resource::getrlimit;
+use nix::sys::resource::setrlimit;
 
 use self::screen::Screen;
 use self::signals::Signal;
@@ -91,6 +94,7 @@ impl Command {
             );
             return Ok(ExitCode::from(2));
         }
+        raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("reactor")
@@ -253,6 +257,17 @@ fn say_why(ending: &Ending) {
              stopped"
         ),
         Ending::Done | Ending::Asked => {}
+    }
+}
+
+/// Raises the number of files that may be open to the most the system allows: what reads thousands of logs
+/// has as many open.
+fn raise_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, "the number of open files cannot be raised");
     }
 }
 
