@@ -41,7 +41,9 @@ pub(crate) fn interpreter(name: &str) -> Command {
         None => Command::new(name),
     };
     if let Some(folder) = clients {
-        command.env("NODE_PATH", folder.join("node_modules"));
+        // Those of Heka's time need packages of theirs, and lie apart.
+        let paths = [folder.join("node_modules"), folder.join("npm-heka/node_modules")];
+        command.env("NODE_PATH", std::env::join_paths(paths).unwrap_or_default());
     }
     command
 }

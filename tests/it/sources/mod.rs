@@ -1,6 +1,10 @@
 //! Sources against the programs that they are for.
 
+mod applications;
 mod daemons;
+mod heka_clients;
+mod log_files;
+mod machine;
 mod statsd;
 mod syslog;
 
@@ -8,5 +12,16 @@ use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    [daemons::trials(), statsd::trials(), syslog::trials()].into_iter().flatten().collect()
+    [
+        applications::trials(),
+        daemons::trials(),
+        heka_clients::trials(),
+        log_files::trials(),
+        machine::trials(),
+        statsd::trials(),
+        syslog::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod http;
+mod syslog;
 mod tcp;
 
 use libtest_mimic::Trial;
@@ -11,7 +12,7 @@ use self::certificates::Authority;
 use crate::harness::Place;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [tcp::trials(), http::trials()].into_iter().flatten().collect()
+    [tcp::trials(), http::trials(), syslog::trials()].into_iter().flatten().collect()
 }
 
 /// What a server with the good certificate asks of its clients.

@@ -2,6 +2,7 @@
 //! configuration that is shipped for it, killed and started again.
 
 mod caches;
+mod databases;
 mod exporters;
 mod web;
 
@@ -25,11 +26,14 @@ use crate::harness::Engine;
 use crate::harness::Place;
 
 pub(super) fn trials() -> Vec<Trial> {
-    [caches::trials(), exporters::trials(), web::trials()].into_iter().flatten().collect()
+    [caches::trials(), databases::trials(), exporters::trials(), web::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_mins(2);
+const START: Duration = Duration::from_mins(5);
 
 /// A server and all that it has started, ended when dropped.
 struct Server(Child);
@@ -71,10 +75,11 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 /// The configuration that is shipped under this name, with other addresses and a shorter interval.
-fn shipped(name: &str, changes: &[(&str, &str)]) -> anyhow::Result<String> {
+pub(super) fn shipped(name: &str, changes: &[(&str, &str)]) -> anyhow::Result<String> {
     let path = format!("{}/config/{name}", env!("CARGO_MANIFEST_DIR"));
-    let mut text = std::fs::read_to_string(&path).context(path)?;
-    for (from, to) in [&[("ticker_interval = 10", "ticker_interval = '200ms'")], changes].concat() {
+    let text = std::fs::read_to_string(&path).context(path)?;
+    let mut text = text.replace("ticker_interval = 10", "ticker_interval = '200ms'");
+    for (from, to) in changes {
         anyhow::ensure!(text.contains(from), "config/{name} does not have `{from}`");
         text = text.replace(from, to);
     }
@@ -83,15 +88,15 @@ fn shipped(name: &str, changes: &[(&str, &str)]) -> anyhow::Result<String> {
 
 /// A message that was told.
 #[derive(Debug)]
-struct Told {
-    kind: String,
+pub(super) struct Told {
+    pub(super) kind: String,
     payload: String,
     /// The value and the unit of each field.
-    fields: BTreeMap<String, (String, String)>,
+    pub(super) fields: BTreeMap<String, (String, String)>,
 }
 
 /// All messages that were printed.
-fn told(engine: &Engine) -> Vec<Told> {
+pub(super) fn told(engine: &Engine) -> Vec<Told> {
     let stdout = engine.stdout();
     // The last one may not be whole.
     let blocks = stdout.split(":Timestamp:").skip(1);
@@ -117,7 +122,11 @@ fn read(block: &str) -> Told {
 }
 
 /// Waits for a message of this type with these fields: name, unit and, where it is not empty, value.
-fn expect(engine: &mut Engine, kind: &str, fields: &[(&str, &str, &str)]) -> anyhow::Result<()> {
+pub(super) fn expect(
+    engine: &mut Engine,
+    kind: &str,
+    fields: &[(&str, &str, &str)],
+) -> anyhow::Result<()> {
     engine.wait_for(&format!("{kind} with {fields:?}"), |engine| {
         let has = |it: &Told, (name, unit, value): &(&str, &str, &str)| {
             let found = it.fields.get(*name);
@@ -129,7 +138,7 @@ fn expect(engine: &mut Engine, kind: &str, fields: &[(&str, &str, &str)]) -> any
 }
 
 /// Waits for the message of this type whose payload has `part` in it.
-fn expect_payload(engine: &mut Engine, kind: &str, part: &str) -> anyhow::Result<()> {
+pub(super) fn expect_payload(engine: &mut Engine, kind: &str, part: &str) -> anyhow::Result<()> {
     engine.wait_for(&format!("{kind} with `{part}`"), |engine| {
         told(engine).iter().any(|it| it.kind == kind && it.payload.contains(part)).then_some(())
     })

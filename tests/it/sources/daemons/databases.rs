@@ -1,0 +1,165 @@
+//! MariaDB and RabbitMQ.
+
+use std::process::Command;
+
+use anyhow::Context;
+use libtest_mimic::Trial;
+
+use super::Server;
+use super::expect;
+use super::expect_payload;
+use super::free_port;
+use super::goes_down_and_comes_back;
+use super::shipped;
+use crate::harness::Place;
+use crate::suite::test_with;
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        test_with(
+            &["mariadbd", "mariadb-install-db", "setpriv"],
+            "sources::mariadb_is_asked_how_it_is",
+            mariadb,
+        ),
+        test_with(
+            &["rabbitmq-server", "epmd", "setpriv"],
+            "sources::rabbitmq_is_asked_how_it_is",
+            rabbitmq,
+        ),
+    ]
+}
+
+/// A command that runs as another user where the tests run as root: these servers refuse that.
+fn as_user(user: &str, program: &str) -> Command {
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", user, "--clear-groups", program]);
+    command
+}
+
+/// Gives the folder of a place to a user.
+fn give(place: &Place, user: &str) -> anyhow::Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        let user = nix::unistd::User::from_name(user)?.context("there is no such user")?;
+        nix::unistd::chown(&place.path(""), Some(user.uid), Some(user.gid))?;
+    }
+    Ok(())
+}
+
+fn run(mut command: Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{command:?}: {stderr}");
+    Ok(())
+}
+
+fn mariadb() -> anyhow::Result<()> {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let own =
+        "[MysqlInput.queries]\nsums = \"select 'a' as label, 1.5 as ratio, 7 as count\"\n\n[told]";
+    let config = |login: &str| {
+        let changes =
+            [("127.0.0.1:3306", address.as_str()), ("username = \"heka\"", login), ("[told]", own)];
+        shipped("mysql.toml", &changes)
+    };
+    let server_place = Place::new("")?;
+    give(&server_place, "mysql")?;
+    let folder = server_place.path("").display().to_string();
+    let data = format!("--datadir={folder}/data");
+    let mut install = as_user("mysql", "mariadb-install-db");
+    install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
+    install.args(["--skip-test-db"]);
+    run(install)?;
+    server_place.write(
+        "init.sql",
+        "create user if not exists 'heka'@'localhost' identified by 'secret';\n\
+        grant process, slave monitor, replication client on *.* to 'heka'@'localhost';\n",
+    )?;
+    let start = || {
+        let mut command = as_user("mysql", "mariadbd");
+        command.args(["--no-defaults", &data, "--bind-address=127.0.0.1", "--skip-log-bin"]);
+        command.args([format!("--port={port}"), format!("--socket={folder}/s.sock")]);
+        command
+            .args([format!("--pid-file={folder}/pid"), format!("--init-file={folder}/init.sql")]);
+        command.arg("--innodb-flush-log-at-trx-commit=0");
+        Server::start(&server_place, command, port)
+    };
+    let server = start()?;
+    let place = Place::new(&config("username = 'heka'\npassword = 'wrong'")?)?;
+    let mut engine = place.run(&[])?;
+    expect_payload(&mut engine, "daemon.down", "; `username` or `password` is wrong")?;
+    engine.stop()?.expect_code(0)?;
+    let place = Place::new(&config("username = 'heka'\npassword = 'secret'")?)?;
+    let mut engine = place.run(&[])?;
+    let status = [
+        ("version", "", ""),
+        ("max_connections", "", "151"),
+        ("Uptime", "s", ""),
+        ("Bytes_sent_per_second", "B/s", ""),
+        ("Questions_per_second", "1/s", ""),
+    ];
+    expect(&mut engine, "stats.mysql", &status)?;
+    let own = [("query", "", "sums"), ("label", "", "a"), ("ratio", "", "1.5"), ("count", "", "7")];
+    expect(&mut engine, "stats.mysql.query", &own)?;
+    goes_down_and_comes_back(&mut engine, server, &start, "stats.mysql")?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+fn rabbitmq() -> anyhow::Result<()> {
+    let (port, amqp, dist, names) = (free_port()?, free_port()?, free_port()?, free_port()?);
+    let server_place = Place::new("")?;
+    give(&server_place, "rabbitmq")?;
+    let folder = server_place.path("").display().to_string();
+    let folder = folder.trim_end_matches('/');
+    server_place.write("enabled_plugins", "[rabbitmq_management].\n")?;
+    server_place.write(
+        "rabbitmq.conf",
+        &format!("listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n"),
+    )?;
+    // The daemon that knows the names of nodes: else the server leaves one behind.
+    let mut epmd = Command::new("epmd");
+    epmd.args(["-address", "127.0.0.1", "-port", &names.to_string()]);
+    let _epmd = Server::start(&server_place, epmd, names)?;
+    let start = || {
+        let mut command = as_user("rabbitmq", "/usr/lib/rabbitmq/bin/rabbitmq-server");
+        command.env("HOME", folder).env("ERL_EPMD_PORT", names.to_string());
+        command.env("RABBITMQ_NODENAME", format!("heka{names}@localhost"));
+        command.env("RABBITMQ_DIST_PORT", dist.to_string());
+        command.env("RABBITMQ_MNESIA_BASE", format!("{folder}/data"));
+        command.env("RABBITMQ_LOG_BASE", format!("{folder}/log"));
+        command.env("RABBITMQ_LOGS", "-").env("RABBITMQ_PID_FILE", format!("{folder}/pid"));
+        command.env("RABBITMQ_ENABLED_PLUGINS_FILE", format!("{folder}/enabled_plugins"));
+        command.env("RABBITMQ_CONFIG_FILE", format!("{folder}/rabbitmq"));
+        command.env("RABBITMQ_CONF_ENV_FILE", "/nonexistent");
+        Server::start(&server_place, command, port)
+    };
+    let server = start()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let config = |more: &str| {
+        let section = format!("[RabbitmqInput]\n{more}");
+        shipped("rabbitmq.toml", &[("http://127.0.0.1:15672", &url), ("[RabbitmqInput]", &section)])
+    };
+    let place = Place::new(&config("username = 'guest'\npassword = 'wrong'")?)?;
+    let mut engine = place.run(&[])?;
+    expect_payload(&mut engine, "daemon.down", "; it does not accept this `username`")?;
+    engine.stop()?.expect_code(0)?;
+    let place = Place::new(&config("")?)?;
+    let mut engine = place.run(&[])?;
+    expect(&mut engine, "stats.rabbitmq", &[("version", "", ""), ("queues", "", "0")])?;
+    let node = [("memory_used", "B", ""), ("uptime", "ms", ""), ("memory_alarm", "", "false")];
+    expect(&mut engine, "stats.rabbitmq.node", &node)?;
+    let queue = format!("http://guest:guest@127.0.0.1:{port}/api/queues/%2F/work");
+    let mut put = Command::new("curl");
+    put.args(["--silent", "--fail", "-X", "PUT", "-H", "content-type: application/json"]);
+    put.args(["-d", "{\"durable\":false}", &queue]);
+    run(put)?;
+    let work = [("queue", "", "work"), ("vhost", "", "/"), ("consumers", "", "0")];
+    expect(&mut engine, "stats.rabbitmq.queue", &work)?;
+    goes_down_and_comes_back(&mut engine, server, &start, "stats.rabbitmq")?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The clients that were written for Heka and Metlog in their time, on today's Node.
+
+use std::process::Command;
+
+use anyhow::Context;
+use libtest_mimic::Trial;
+
+use super::daemons::expect;
+use crate::harness::Place;
+use crate::suite::interpreter;
+use crate::suite::test_with;
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        test_with(&["node:heka"], "sources::the_client_for_node_is_heard", node),
+        test_with(&["node:mozlog"], "sources::mozlog_is_read", mozlog),
+    ]
+}
+
+fn run(script: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut command: Command = interpreter("node");
+    let output = command.args(["-e", script]).args(arguments).output();
+    let output = output.context("cannot start node")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "node: {stderr}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+const NODE: &str = "
+const heka = require('heka');
+const [plain, signed] = process.argv.slice(1).map(Number);
+function client(port, encoder, hmc) {
+  const sender = { factory: 'heka/senders/udp:udpSenderFactory', hosts: ['127.0.0.1'], ports: [port],
+    encoder: 'heka/senders/encoders:' + encoder };
+  if (hmc) sender.hmc = hmc;
+  return heka.clientFromJsonConfig(JSON.stringify({ sender, logger: 'shop', severity: 6 }));
+}
+function tell(client, type) {
+  client.heka(type, { payload: 'hello', fields: { text: 'x', whole: 7, part: 1.25, truth: true } });
+}
+tell(client(plain, 'protobufEncoder'), 'in.protobuf');
+tell(client(plain, 'jsonEncoder'), 'in.json');
+client(plain, 'protobufEncoder').incr('hits', { count: 3 });
+const key = hex => ({ signer: 'node', key_version: 1, key: hex, hash_function: 'sha1' });
+tell(client(signed, 'protobufEncoder', key('wrong')), 'in.wrong');
+tell(client(signed, 'protobufEncoder', key('secret')), 'in.signed');
+";
+
+/// Messages as protobuf and as JSON, a counter, and one that is signed; a wrong signature lets none in.
+fn node() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[plain]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'HekaFramingSplitter'\n\
+         decoder = 'ProtobufDecoder'\n\
+         [signed]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'keyed'\n\
+         decoder = 'ProtobufDecoder'\n\
+         [keyed]\ntype = 'HekaFramingSplitter'\n[keyed.signer.node_1]\nhmac_key = 'secret'\n\
+         [ProtobufDecoder]\n[HekaFramingSplitter]\n\
+         [told]\ntype = 'LogOutput'\nmessage_matcher = \"Logger == 'shop'\"\nencoder = 'RstEncoder'\n",
+    )?;
+    let mut engine = place.run(&[])?;
+    let (plain, signed) = (engine.address("plain")?.port(), engine.address("signed")?.port());
+    run(NODE, &[&plain.to_string(), &signed.to_string()])?;
+    let fields =
+        [("text", "", "x"), ("whole", "", "7"), ("part", "", "1.25"), ("truth", "", "true")];
+    for kind in ["in.protobuf", "in.json", "in.signed"] {
+        expect(&mut engine, kind, &fields)?;
+    }
+    expect(&mut engine, "counter", &[("name", "", "hits")])?;
+    let out = engine.stop()?.expect_code(0)?.stdout;
+    anyhow::ensure!(!out.contains("in.wrong"), "a wrong signature was taken:\n{out}");
+    Ok(())
+}
+
+const MOZLOG: &str = "
+const log = require('mozlog')({ app: 'shop', level: 'debug' })('routes.client');
+log.info('op', { whole: 7, nested: { k: 'v' } });
+log.warn('slow', { part: 1.5, truth: true });
+";
+
+/// Each line is JSON with the header of a message.
+fn mozlog() -> anyhow::Result<()> {
+    let lines = run(MOZLOG, &[])?;
+    let place = Place::new(
+        "[lines]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'app\\.log'\n\
+         decoder = 'JsonDecoder'\n\
+         [JsonDecoder]\nmap_fields = true\nType = 'Type'\nLogger = 'Logger'\nSeverity = 'Severity'\n\
+         Pid = 'Pid'\nEnvVersion = 'EnvVersion'\nTimestamp = 'Timestamp'\n\
+         [told]\ntype = 'LogOutput'\nmessage_matcher = \"Logger == 'shop'\"\nencoder = 'RstEncoder'\n",
+    )?;
+    place.write("logs/app.log", &lines)?;
+    let mut engine = place.run(&[])?;
+    expect(&mut engine, "routes.client.op", &[("Fields.whole", "", "7")])?;
+    let slow = [("Fields.part", "", "1.5"), ("Fields.truth", "", "true")];
+    expect(&mut engine, "routes.client.slow", &slow)?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Log files that a real logrotate turns over, and very many at once.
+
+use std::io::Write;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::harness::Engine;
+use crate::harness::Place;
+use crate::suite::test;
+use crate::suite::test_with;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let programs = ["logrotate"];
+    vec![
+        test_with(&programs, "sources::logs_that_are_created_anew_lose_no_line", created),
+        test_with(&programs, "sources::logs_that_are_copied_and_cut_lose_no_line", copied),
+        test("sources::five_thousand_files_are_read_at_once", many_files),
+    ]
+}
+
+fn place(section: &str) -> anyhow::Result<Place> {
+    Place::new(&format!(
+        "[LogstreamerInput]\nlog_directory = 'DIR/logs'\n{section}\n\
+         [PayloadEncoder]\nappend_newlines = false\n[copy]\ntype = 'FileOutput'\n\
+         message_matcher = \"Type == 'logfile'\"\npath = 'DIR/out'\nencoder = 'PayloadEncoder'\n"
+    ))
+}
+
+fn append(place: &Place, name: &str, lines: &str) -> anyhow::Result<()> {
+    let path = place.path(&format!("logs/{name}"));
+    let mut file = std::fs::File::options().create(true).append(true).open(path)?;
+    Ok(file.write_all(lines.as_bytes())?)
+}
+
+fn wait_for_lines(engine: &mut Engine, place: &Place, count: usize) -> anyhow::Result<()> {
+    engine.wait_for(&format!("{count} lines"), |_| {
+        (place.read("out").lines().count() >= count).then_some(())
+    })
+}
+
+fn created() -> anyhow::Result<()> {
+    rotated("create", "nocompress")?;
+    rotated("create", "compress")
+}
+
+fn copied() -> anyhow::Result<()> {
+    rotated("copytruncate", "nocompress")?;
+    rotated("copytruncate", "compress")
+}
+
+/// A log that is rotated four times while it is read: every line comes once and in order.
+fn rotated(mode: &str, packing: &str) -> anyhow::Result<()> {
+    let place = place(
+        "file_match = 'app\\.log\\.?(?P<Seq>\\d*)(\\.gz)?'\npriority = ['^Seq']\nrescan_interval = '200ms'",
+    )?;
+    place.write("logs/app.log", "")?;
+    let folder = place.path("").display().to_string();
+    let user = if nix::unistd::geteuid().is_root() { " su root root\n" } else { "" };
+    place.write(
+        "rotate.conf",
+        &format!(
+            "{folder}/logs/app.log {{\n{user} rotate 9\n {mode}\n {packing}\n missingok\n}}\n"
+        ),
+    )?;
+    let mut engine = place.run(&[])?;
+    let mut written = String::new();
+    for round in 0..5 {
+        let lines: String = (0..50).map(|line| format!("line {round}.{line}\n")).collect();
+        append(&place, "app.log", &lines)?;
+        written += &lines;
+        // What is written while logrotate copies and cuts is lost by it, and not by us.
+        wait_for_lines(&mut engine, &place, (round + 1) * 50)?;
+        let output = Command::new("logrotate")
+            .args(["-f", "-s", &format!("{folder}/rotate.state"), &format!("{folder}/rotate.conf")])
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "logrotate: {stderr}");
+    }
+    engine.stop()?.expect_code(0)?;
+    anyhow::ensure!(place.read("out") == written, "{mode} {packing}:\n{}", place.read("out"));
+    Ok(())
+}
+
+fn many_files() -> anyhow::Result<()> {
+    const FILES: usize = 5000;
+    let place = place(
+        "file_match = '(?P<Name>f\\d+)\\.log'\ndifferentiator = ['Name']\nrescan_interval = '1s'",
+    )?;
+    std::fs::create_dir_all(place.path("logs"))?;
+    for file in 0..FILES {
+        append(&place, &format!("f{file}.log"), &format!("{file} first\n"))?;
+    }
+    let mut engine = place.run(&[])?;
+    wait_for_lines(&mut engine, &place, FILES)?;
+    for file in 0..FILES {
+        append(&place, &format!("f{file}.log"), &format!("{file} second\n"))?;
+    }
+    wait_for_lines(&mut engine, &place, 2 * FILES)?;
+    engine.stop()?.expect_code(0)?;
+    let out = place.read("out");
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    anyhow::ensure!(lines.len() == 2 * FILES, "{} lines", lines.len());
+    anyhow::ensure!(out.lines().count() == 2 * FILES, "some lines came twice");
+    Ok(())
+}
