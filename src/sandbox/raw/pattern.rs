@@ -26,6 +26,7 @@ use super::function;
 use super::function::HostFunction;
 use super::matching;
 use super::object;
+use super::require::LOADED;
 use super::state::Raised;
 use super::state::State;
 use crate::peg::ByteSet;
@@ -230,6 +231,12 @@ unsafe extern "C-unwind" fn locale(lua: *mut lua_State) -> c_int {
             ffi::luaL_checktype(lua, 1, ffi::LUA_TTABLE);
             ffi::lua_settop(lua, 1);
         }
+        // Scripts put the classes into the library itself, as `lpeg.locale(lpeg)`: no other table of
+        // the host takes them.
+        let is_library = is_lpeg(lua);
+        if is_library {
+            ffi::lua_setreadonly(lua, 1, 0);
+        }
         for (name, test) in lpeg::CLASSES {
             ffi::lua_pushlstring_(lua, name.as_ptr().cast(), name.len());
             function::run(lua, ROOM, context, move |cx, _| {
@@ -240,7 +247,27 @@ unsafe extern "C-unwind" fn locale(lua: *mut lua_State) -> c_int {
             });
             ffi::lua_settable(lua, 1);
         }
+        if is_library {
+            ffi::lua_setreadonly(lua, 1, 1);
+        }
         1
+    }
+}
+
+/// Tells whether the first argument is the library.
+///
+/// # Safety
+/// Must run inside a call, where nothing is left to be dropped.
+unsafe fn is_lpeg(lua: *mut lua_State) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut is_it = false;
+        if ffi::lua_getfield(lua, ffi::LUA_REGISTRYINDEX, LOADED.as_ptr()) == ffi::LUA_TTABLE {
+            ffi::lua_getfield(lua, -1, c"lpeg".as_ptr());
+            is_it = ffi::lua_rawequal(lua, 1, -1) != 0;
+        }
+        ffi::lua_settop(lua, 1);
+        is_it
     }
 }
 

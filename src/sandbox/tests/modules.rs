@@ -18,6 +18,17 @@ fn error(line: &str) -> String {
 }
 
 #[test]
+fn lpeg_takes_its_own_classes() {
+    holds(
+        "local l = require('lpeg')
+         l.locale(l)
+         assert(l.match(l.alpha ^ 1, 'abc1') == 4 and lpeg.digit == l.digit)
+         grammar = l.C(l.digit ^ 1)
+         assert(not pcall(function() l.other = 1 end) and not pcall(l.locale, string))",
+    );
+}
+
+#[test]
 fn sketches_count() {
     holds(
         "local bf = require('bloom_filter').new(1000, 0.001)
