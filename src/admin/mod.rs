@@ -14,7 +14,8 @@
 //!
 //! The control socket is `heka.sock` in `base_dir`, open to its owner alone. The admin port only
 //! reads, unless a token is configured and shown as `Authorization: Bearer TOKEN`, or every client
-//! has to show a certificate that is checked.
+//! has to show a certificate that is checked. Where it listens on more than the loopback, reading
+//! wants one of the two as well.
 
 mod serve;
 
@@ -34,7 +35,6 @@ use crate::net::ListenOptions;
 use crate::net::Listener;
 use crate::net::StreamNet;
 use crate::net::Tls;
-use crate::net::tls::ClientAuth;
 use crate::pipeline::Request;
 use crate::pipeline::Status;
 use crate::stdx::secret::Secret;
@@ -96,6 +96,8 @@ struct Shared {
     status: ArcSwap<Status>,
     wishes: mpsc::Sender<Asked>,
     token: Option<String>,
+    /// Others than this machine reach the port: it wants the token for reading too.
+    is_reachable: bool,
     forget: Forget,
 }
 
@@ -120,6 +122,7 @@ impl Admin {
             status: ArcSwap::from_pointee(Status::default()),
             wishes,
             token: settings.token.as_ref().map(|token| token.reveal().to_owned()),
+            is_reachable: settings.address.is_some_and(|address| !address.ip().is_loopback()),
             forget: settings.forget.clone(),
         });
         let stopping = CancellationToken::new();
@@ -131,10 +134,8 @@ impl Admin {
         };
         let mut tasks = vec![serve("control socket", control, true)];
         if let Some(port) = port {
-            let asks_for_certificates = settings
-                .tls
-                .as_ref()
-                .is_some_and(|tls| tls.client_auth == ClientAuth::RequireAndVerifyClientCert);
+            let asks_for_certificates =
+                settings.tls.as_ref().is_some_and(Tls::asks_for_certificates);
             tasks.push(serve("admin port", port, asks_for_certificates));
         }
         Ok(Admin { shared, asked, stopping, tasks })

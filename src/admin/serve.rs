@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
+use axum::middleware;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -42,6 +45,7 @@ pub(super) async fn serve(
 
 /// The requests; those who are trusted need no token.
 pub(super) fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
+    let door = Door { shared, is_trusted };
     Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
@@ -49,7 +53,17 @@ pub(super) fn router(shared: Arc<Shared>, is_trusted: bool) -> Router {
         .route("/forget", post(forget))
         .route("/reload", post(reload))
         .route("/sandbox", post(sandbox))
-        .with_state(Door { shared, is_trusted })
+        .layer(middleware::from_fn_with_state(door.clone(), guard))
+        .with_state(door)
+}
+
+/// Answers nobody who shows nothing, where others than this machine can ask.
+async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let refusal = door.shared.is_reachable.then(|| door.refuses(request.headers())).flatten();
+    match refusal {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
 }
 
 async fn metrics(State(door): State<Door>) -> Response {

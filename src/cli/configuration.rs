@@ -82,7 +82,21 @@ pub(super) fn load_or_report(origin: &Origin) -> Option<Config> {
 /// Makes a plan and finds what is wrong with the settings of every part of the engine.
 pub(super) fn plan(config: Config, metrics: &Arc<Registry>, problems: &mut Vec<Problem>) -> Plan {
     problems.extend(admin_tls(&config).err().unwrap_or_default());
+    problems.extend(open_admin_port(&config));
     Plan::new(config, &CATALOG, metrics.clone(), problems)
+}
+
+/// A port that others can reach must not answer everybody.
+fn open_admin_port(config: &Config) -> Option<Problem> {
+    let admin = &config.hekad.admin;
+    let address = admin.address.filter(|address| !address.ip().is_loopback())?;
+    let has_token = admin.token.as_ref().is_some_and(|token| !token.is_empty());
+    let asks = || admin_tls(config).ok().flatten().is_some_and(|tls| tls.asks_for_certificates());
+    let problem = || {
+        Problem::error(format!("the admin port would listen at {address} and answer everybody"))
+            .help("set `token`, or ask for certificates under [hekad.admin.tls], or listen at 127.0.0.1")
+    };
+    (!has_token && !asks()).then(problem)
 }
 
 /// How the admin port speaks TLS; plainly where nothing is said.

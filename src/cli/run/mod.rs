@@ -4,6 +4,7 @@ mod logging;
 mod screen;
 mod signals;
 mod summary;
+mod supervisor;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use nix::sys::resource::setrlimit;
 use self::screen::Screen;
 use self::signals::Signal;
 use self::signals::Signals;
+use self::supervisor::Supervisor;
 use super::configuration;
 use super::configuration::Origin;
 use crate::admin::Admin;
@@ -129,6 +131,8 @@ impl Command {
         let mut look = tokio::time::interval(LOOK);
         let mut reported = Instant::now();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %origin, "heka has started");
+        let supervisor = Supervisor::find();
+        supervisor.ready();
         let ending = loop {
             let signal = tokio::select! {
                 ending = pipeline.ending() => break ending,
@@ -137,6 +141,7 @@ impl Command {
                 _ = look.tick() => {
                     pipeline.tend();
                     let status = pipeline.status();
+                    supervisor.alive();
                     screen.show(&status);
                     admin.publish(&status);
                     let interval = pipeline.plan().config().hekad.report_interval;
@@ -154,6 +159,7 @@ impl Command {
             watch.follow(pipeline.watched_files());
         };
         screen.clear();
+        supervisor.stopping();
         let tally = pipeline.tally();
         let stopped = tokio::select! {
             undelivered = pipeline.stop(timeout) => Some(undelivered),

@@ -113,8 +113,15 @@ fn check(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path, harm: Harm) {
     for (name, bytes) in
         files.iter().filter(|(name, _)| name.extension().is_some_and(|it| it == "segment"))
     {
-        let (entries, used) = entries_of(name, bytes);
-        let last_end = entries.values().map(|place| place.end).max().unwrap_or(0);
+        let (entries, _) = entries_of(name, bytes);
+        // What a later segment holds too is void here.
+        let later =
+            files.range(name.clone()..).skip(1).find(|(it, _)| it.extension() == name.extension());
+        let until = later.map(|(name, bytes)| entries_of(name, bytes).0);
+        let until = until.and_then(|entries| entries.into_keys().next());
+        let counts = |position: &Position| until.is_none_or(|until| *position < until);
+        let counting = entries.iter().filter(|(position, _)| counts(position));
+        let last_end = counting.map(|(_, place)| place.end).max().unwrap_or(0);
         for (position, place) in entries {
             let is_hit = name == path
                 && match harm {
@@ -130,7 +137,7 @@ fn check(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path, harm: Harm) {
                 Some(name) == files.keys().rfind(|it| it.extension() == name.extension());
             may_be_silent = match harm {
                 Harm::Flip(at) => at >= last_end || bytes[at] == 0,
-                Harm::CutOff(at) => at >= used || is_newest,
+                Harm::CutOff(at) => at >= last_end || is_newest,
             };
         }
     }

@@ -152,6 +152,11 @@ impl Default for Tls {
 }
 
 impl Tls {
+    /// Whether a server with these settings lets nobody in without a certificate that is checked.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.client_auth == ClientAuth::RequireAndVerifyClientCert
+    }
+
     /// The settings that count: those of `tls`, or the defaults, where `use_tls` says so.
     ///
     /// # Errors

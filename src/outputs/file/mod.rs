@@ -157,6 +157,14 @@ impl TryFrom<Settings> for FileOutput {
     }
 }
 
+impl Drop for FileOutput {
+    fn drop(&mut self) {
+        if let Some(note) = &self.note {
+            note.end();
+        }
+    }
+}
+
 impl JsonSchema for FileOutput {
     fn schema_name() -> Cow<'static, str> {
         "FileOutput".into()
@@ -179,6 +187,9 @@ impl Described for FileOutput {
 impl Output for FileOutput {
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         self.cx = Some(cx.clone());
+        if let Some(note) = self.note.take() {
+            note.end();
+        }
         let (base_dir, name, journal) = (cx.engine.base_dir.clone(), cx.name.clone(), cx.journal);
         let note = blocking(move || Note::open(&base_dir, &name, journal)).await?;
         self.note = match note {

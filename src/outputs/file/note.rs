@@ -64,6 +64,8 @@ struct Says {
     entry: u64,
     /// How often others have changed the file while this engine runs; not written down.
     changes: u64,
+    /// Whether another has taken the note over; not written down.
+    is_over: bool,
 }
 
 /// What was found in a file that an earlier engine has written to.
@@ -177,12 +179,20 @@ impl Note {
         self.file.sync_data()
     }
 
+    /// Writes nothing any more: a sync that outlives its output must not say what holds no longer.
+    pub(super) fn end(&self) {
+        self.lock().is_over = true;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Says> {
         self.says.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what it says, and the path unless it is as before.
     fn write(&self, says: &Says, path: &[u8]) -> std::io::Result<()> {
+        if says.is_over {
+            return Err(std::io::Error::other("the output has ended"));
+        }
         let Says { device, inode, certain, end, limit, entry, .. } = says;
         let journal = u128::from_be_bytes(self.journal.unwrap_or_default());
         let text = format!("{device} {inode} {certain} {end} {limit} {entry} {journal:032x}");
@@ -243,6 +253,7 @@ fn read(bytes: &[u8]) -> Option<(Says, [u8; 16], PathBuf)> {
         limit: number()?,
         entry: number()?,
         changes: 0,
+        is_over: false,
     };
     let journal = u128::from_str_radix(words.next()?, 16).ok()?;
     let path = rest.split(|&byte| byte == b'\n').next()?;

@@ -64,12 +64,10 @@ impl Target {
         let is_regular = metadata.is_file();
         let mut length = metadata.len();
         if let (true, Some(note)) = (is_regular, &note) {
-            match note.adopt(&path, &file) {
-                Ok(adopted) => length = adopted,
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "cannot note where the file ends");
-                }
-            }
+            // A note about another file, or an older length, would cut off what is delivered.
+            let adopted = note.adopt(&path, &file);
+            length =
+                adopted.with_context(|| format!("cannot note where {} ends", path.display()))?;
         }
         let file = Arc::new(file);
         Ok(Target {
@@ -91,9 +89,8 @@ impl Target {
         self.end = length;
         if let Some(note) = &self.note {
             let limit = length + bytes.len() as u64;
-            if let Err(error) = note.expect(length, limit, is_alone) {
-                tracing::debug!(path = %self.path.display(), %error, "cannot note what is written");
-            }
+            let noted = note.expect(length, limit, is_alone);
+            noted.with_context(|| format!("cannot note what {} gets", self.path.display()))?;
         }
         let mut written = 0;
         while written < bytes.len() {
@@ -178,11 +175,9 @@ impl Sync {
             return Err(anyhow!("{path} was deleted"));
         }
         file.sync_data().with_context(|| format!("cannot sync {path}"))?;
-        if let Some(note) = &self.note
-            && let Err(error) = note.settle(self.end, entry, self.changes)
-        {
-            tracing::debug!(%path, %error, "cannot note what is certain");
-        }
-        Ok(())
+        let Some(note) = &self.note else { return Ok(()) };
+        // Were the cursor to move without it, the next engine would cut off what is delivered.
+        let noted = note.settle(self.end, entry, self.changes);
+        noted.with_context(|| format!("cannot note what of {path} is certain"))
     }
 }

@@ -12,6 +12,7 @@ use super::MAX_LOAD;
 use super::OutputPlan;
 use super::Parcel;
 use super::Shared;
+use super::letters;
 use crate::journal::Body;
 use crate::journal::Entry;
 use crate::journal::Next;
@@ -61,6 +62,8 @@ pub(super) struct Feeder {
     /// How often it has gone back.
     round: u64,
     building: Encoded,
+    /// Which of its records are dead letters.
+    letters: Vec<usize>,
     /// The messages behind the records of the load, for an output that looks at them.
     messages: Option<Vec<LoadOrigin>>,
     batching: Batching,
@@ -131,6 +134,7 @@ impl Feeder {
             missed: None,
             round: 0,
             building: Encoded::default(),
+            letters: Vec::new(),
             messages: reads_messages.then(Vec::new),
             batching,
             since: None,
@@ -198,6 +202,7 @@ impl Feeder {
     /// Has the next record begin a load; gives what there was.
     fn start_anew(&mut self) -> (Encoded, Vec<LoadOrigin>) {
         self.since = None;
+        self.letters.clear();
         let messages = self.messages.as_mut().map(std::mem::take);
         (std::mem::take(&mut self.building), messages.unwrap_or_default())
     }
@@ -279,7 +284,14 @@ impl Feeder {
             if let Body::Batch(batch) = &entry.body {
                 let matches = routing.matches(batch);
                 let matched = self.row.map_or(&[][..], |row| matches.of(row));
-                self.encode(&entry, batch, matched);
+                let letters_of = letters::of(batch);
+                if letters_of != Some(self.name()) {
+                    let before = self.building.len();
+                    self.encode(&entry, batch, matched);
+                    if letters_of.is_some() {
+                        self.letters.extend(before..self.building.len());
+                    }
+                }
             }
             self.read = entry.position;
         }
@@ -337,11 +349,12 @@ impl Feeder {
             return;
         }
         self.usual = self.usual.max(self.building.bytes.len() + self.building.bytes.len() / 8);
+        let letters = std::mem::take(&mut self.letters);
         let (encoded, messages) = self.start_anew();
         let mut load = Load::new(encoded, self.read.0);
         load.messages = messages;
         load.whole_from = self.shared.reached.whole_from.load(Ordering::Acquire);
-        if self.parcels.try_send(Parcel { load, round: self.round }).is_ok() {
+        if self.parcels.try_send(Parcel { load, round: self.round, letters }).is_ok() {
             self.queued = self.read;
         }
     }

@@ -6,6 +6,7 @@
 //! that a load is done.
 
 mod feeder;
+mod letters;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,8 @@ struct Parcel {
     load: Load,
     /// How often the feeder had gone back when it made the load.
     round: u64,
+    /// Which of the records are dead letters.
+    letters: Vec<usize>,
 }
 
 /// What thread and task of an output tell each other.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::MakeOutput;
 use super::Parcel;
 use super::Shared;
+use super::letters;
 use crate::journal::Journal;
 use crate::pipeline::counters::OutputCounters;
 use crate::pipeline::plan::Retries;
@@ -260,6 +261,11 @@ impl Task {
                     let (output, error) = (&*self.context.name, format!("{error:#}"));
                     tracing::warn!(output, error, "a record was refused and is passed over");
                     self.counters.rejected.add(1);
+                    let first = load.first();
+                    if !parcel.letters.contains(&first) && load.records().len() > 0 {
+                        let record = load.encoded.record(first);
+                        letters::append(&self.journal, &self.context, record, &error, load.entry);
+                    }
                     load.advance(1);
                 }
                 Err(failure) => {

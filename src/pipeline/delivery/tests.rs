@@ -293,3 +293,49 @@ fn an_entry_that_the_journal_has_lost_is_not_gone_on_from() {
     runtime().block_on(deliver(&steps, 0, &world));
     assert_eq!(world.lock().unwrap().certain, [0, 1, 3, 4]);
 }
+
+#[test]
+fn what_is_refused_becomes_a_dead_letter_and_no_more_than_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    // Both refuse the first record they get, one of them of the other's letters too.
+    let refusing = || Arc::new(Mutex::new(World { choices: [200, 55].into(), ..World::default() }));
+    let (one, two) = (refusing(), refusing());
+    let matcher = Matcher::parse("TRUE").unwrap();
+    let readers = ["one", "two"].map(|name| (Arc::from(name), matcher.clone(), None));
+    let routing = Arc::new(Routing::new(readers.to_vec()));
+    runtime().block_on(async {
+        let mut deliveries = Deliveries::start(journal.clone(), routing.clone()).unwrap();
+        deliveries.add(plan("one", &one), &routing).unwrap();
+        deliveries.add(plan("two", &two), &routing).unwrap();
+        journal.append(batch(0..1)).unwrap();
+        let began = Instant::now();
+        while journal.end() < Position(3) {
+            assert!(began.elapsed() < LONGEST);
+            journal.want_durable(journal.end());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drain(&journal, &deliveries).await;
+        deliveries.shut_down(Instant::now() + LONGEST).await;
+    });
+    assert_eq!(journal.end(), Position(3));
+    let options =
+        ReaderOptions { start: Start::Oldest, keeps: Keeps::Nothing, ..Default::default() };
+    let mut reader = journal.reader("look", options).unwrap();
+    let mut letters = Vec::new();
+    while let crate::journal::Next::Entry(entry) = reader.next().unwrap() {
+        for message in entry.batch().unwrap().iter() {
+            if message.message_type() == b"heka.dead-letter" {
+                letters.push(String::from_utf8(message.logger().to_vec()).unwrap());
+                assert_eq!(number_of(message.payload()), 0);
+            }
+        }
+    }
+    letters.sort();
+    assert_eq!(letters, ["one", "two"]);
+    // Each has been given the letter of the other, and not its own.
+    assert_eq!(
+        (one.lock().unwrap().certain.clone(), two.lock().unwrap().certain.clone()),
+        (vec![0], vec![0])
+    );
+}

@@ -380,3 +380,24 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn what_cannot_be_noted_is_not_certain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let place = Place { path, file_mode: 0o644, folder_mode: 0o700 };
+    let note = Arc::new(Note::open(folder.path(), "out", Some([1; 16])).unwrap());
+    let mut target = Target::open(&place, Some(note.clone())).unwrap();
+    target.append(b"one\n").unwrap();
+    target.sync().run(1).unwrap();
+    target.append(b"two\n").unwrap();
+    let late = target.sync();
+    // Another output of this name has taken the note over.
+    note.end();
+    assert!(late.run(2).is_err());
+    assert!(target.append(b"three\n").is_err());
+    assert!(Target::open(&place, Some(note)).is_err());
+    let note = Note::open(folder.path(), "out", Some([1; 16])).unwrap();
+    assert_eq!(note.entry(), Some(1));
+    assert_eq!(read(&place.path), "one\n");
+}
