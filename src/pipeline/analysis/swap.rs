@@ -10,6 +10,7 @@ use super::aside::Aside;
 use super::aside::Base;
 use super::aside::Gone;
 use super::receive;
+use super::state;
 use super::takeover::Successor;
 use super::takeover::Wanted;
 use crate::journal::Keeps;
@@ -67,10 +68,12 @@ impl AnalysisThreads {
         let name = &plan.name;
         let is_kept = plan.reader.keeps == Keeps::Snapshot && plan.plugin.keeps_state();
         let stored = if is_kept { self.journal.snapshot(name)? } else { None };
-        let wanted = if stored.is_some() { Wanted::SmallState } else { Wanted::State };
+        let wanted = if is_kept { Wanted::SmallState } else { Wanted::State };
         let place = self.ask(home, |reply| Command::Place(name.clone(), wanted, reply))?;
         let Ok(place) = place else { return Ok(None) };
-        Ok(place.base.or(stored))
+        // Before its first snapshot it starts where the old one began, as after a crash.
+        let beginning = is_kept.then(|| (place.began, state::write(0, &[])));
+        Ok(place.base.or(stored).or(beginning))
     }
 
     /// Makes a version ready on a thread of its own.

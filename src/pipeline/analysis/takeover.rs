@@ -68,6 +68,8 @@ pub(super) struct Place {
     pub(super) position: Position,
     /// Its state there, where it was asked for or is small.
     pub(super) base: Option<Base>,
+    /// Where it began without any state, in this run of the engine.
+    pub(super) began: Position,
 }
 
 impl Thread {
@@ -80,7 +82,7 @@ impl Thread {
         if host.pace == Pace::Level {
             host.position = host.position.max(end);
         }
-        let position = host.position;
+        let (position, began) = (host.position, host.base);
         let filtering = host.filtering.as_mut().context("it is stopped")?;
         let is_state_told = match wanted {
             Wanted::Position => false,
@@ -88,12 +90,12 @@ impl Thread {
             Wanted::State => true,
         };
         if !is_state_told {
-            return Ok(Place { position, base: None });
+            return Ok(Place { position, base: None, began });
         }
         let own = if host.plan.plugin.keeps_state() { filtering.snapshot()? } else { None };
         let whole = state::write(host.next_due, &own.unwrap_or_default());
         host.stalled = begun.elapsed();
-        Ok(Place { position, base: Some((position, whole)) })
+        Ok(Place { position, base: Some((position, whole)), began })
     }
 
     /// Has a filter take down what it injects from now on; tells where that is.

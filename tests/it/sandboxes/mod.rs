@@ -4,6 +4,7 @@ mod load;
 mod managed;
 mod rollback;
 mod shadow;
+mod swaps;
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ use crate::harness::Finished;
 use crate::harness::Place;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [load::trials(), managed::trials(), rollback::trials(), shadow::trials()]
+    [load::trials(), managed::trials(), rollback::trials(), shadow::trials(), swaps::trials()]
         .into_iter()
         .flatten()
         .collect()
