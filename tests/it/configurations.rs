@@ -91,7 +91,8 @@ fn the_example_of_every_kind_loads() -> anyhow::Result<()> {
 
 fn what_is_shipped_loads() -> anyhow::Result<()> {
     let mut problems = Vec::new();
-    for path in toml_files(&root().join("config"))? {
+    let folder = root().join("config");
+    for path in toml_files(&folder)?.into_iter().chain(folders(&folder)?) {
         problems.extend(all_problems(config::load(&path, &surroundings())));
     }
     none(&problems)
@@ -120,6 +121,13 @@ fn mistakes_are_told_as_expected() -> anyhow::Result<()> {
 }
 
 /// The `*.toml` of a folder in order; none if there is no such folder.
+/// The folders in a folder: each is a configuration.
+fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let paths = entries.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.is_dir()).collect())
+}
+
 fn toml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     if folder.is_dir() {

@@ -23,6 +23,7 @@ pub(super) fn trials() -> Vec<Trial> {
         test("agents::a_silent_agent_is_reported", silence),
         test("agents::messages_are_gathered_for_a_while", gathered),
         test("agents::what_an_aggregator_has_lost_comes_again", lost_comes_again),
+        test("agents::the_configurations_shipped_run_together", shipped),
     ]
 }
 
@@ -181,4 +182,37 @@ fn lost_comes_again() -> anyhow::Result<()> {
     add(&agent, 10_000, 11_000)?;
     let _sender = agent.run(&[])?;
     expect_lines(&place, &mut aggregator, 11_000)
+}
+
+/// As they are, but for ports and folders that others may use.
+fn shipped() -> anyhow::Result<()> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let read = |name: &str| std::fs::read_to_string(root.join(name).join(format!("{name}.toml")));
+    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let adapt = |text: String, state: &str| {
+        text.replace("127.0.0.1:5565", &free)
+            .replace("127.0.0.1:4352", "127.0.0.1:0")
+            .replace("127.0.0.1:4353", "127.0.0.1:0")
+            .replace("/var/log", "DIR/logs")
+            .replace("base_dir = \"heka-agent\"", &format!("base_dir = \"{state}\""))
+    };
+    let aggregator = adapt(read("aggregator")?, "");
+    let place = Place::new(&format!("[hekad]\nbase_dir = \"DIR/state\"\n{aggregator}"))?;
+    let mut engine = place.run(&[])?;
+    engine.address("agents")?;
+    let agent = Place::new(&adapt(read("agent")?, "DIR/state"))?;
+    agent.write("logs/syslog", "a line for the aggregator\n")?;
+    let mut sender = agent.run(&[])?;
+    engine.wait_for("the line", |_| {
+        let files = std::fs::read_dir(place.path("state")).ok()?;
+        let mut texts =
+            files.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        texts.any(|text| text.contains("a line for the aggregator")).then_some(())
+    })?;
+    let connected = metric(&mut engine, "heka_agents_connected")?;
+    anyhow::ensure!(connected == 1.0, "{connected} agents");
+    sender.wait_for("nothing", |_| Some(()))?;
+    sender.stop()?.expect_code(0)?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
 }
