@@ -62,6 +62,19 @@ impl Cost {
     }
 }
 
+impl Cost {
+    /// What both took together, running at the same time.
+    pub(crate) fn beside(&self, other: &Cost) -> Cost {
+        let failed = [self.exit_code, other.exit_code].into_iter().find(|code| *code != Some(0));
+        Cost {
+            wall: self.wall.max(other.wall),
+            cpu: self.cpu + other.cpu,
+            peak_memory: self.peak_memory.max(other.peak_memory),
+            exit_code: failed.unwrap_or(Some(0)),
+        }
+    }
+}
+
 /// Runs what stands behind the path of the result in `arguments`, and writes down what it took.
 pub(crate) fn measure(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let [result, program, arguments @ ..] = arguments else {

@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub(crate) struct Workload {
     /// Its name, that of its configuration as well.
     pub(crate) name: &'static str,
     config: &'static str,
+    /// That of the engine it sends to.
+    receiver: Option<&'static str>,
     /// CPU seconds for a million messages, at most, on the reference machine.
     pub(crate) cpu: f64,
     /// MiB of memory, at most.
@@ -55,6 +58,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W1",
         config: include_str!("W1.toml"),
+        receiver: None,
         cpu: 0.7,
         memory: Some(64),
         expected: Expected::Copy,
@@ -62,6 +66,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W1m",
         config: include_str!("W1m.toml"),
+        receiver: None,
         cpu: 0.45,
         memory: Some(64),
         expected: Expected::Copy,
@@ -69,6 +74,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W2",
         config: include_str!("W2.toml"),
+        receiver: None,
         cpu: 1.6,
         memory: Some(64),
         expected: Expected::Lines,
@@ -76,6 +82,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W3",
         config: include_str!("W3.toml"),
+        receiver: None,
         cpu: 1.5,
         memory: Some(64),
         expected: Expected::Total,
@@ -83,6 +90,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W4",
         config: include_str!("W4.toml"),
+        receiver: None,
         cpu: 1.0,
         memory: Some(64),
         expected: Expected::Totals { filters: 1, one_in: 1 },
@@ -90,6 +98,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W5",
         config: include_str!("W5.toml"),
+        receiver: None,
         cpu: 2.5,
         memory: Some(96),
         expected: Expected::Totals { filters: 50, one_in: BUCKETS },
@@ -97,9 +106,18 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "W6",
         config: include_str!("W6.toml"),
+        receiver: None,
         cpu: 3.0,
         memory: None,
         expected: Expected::Totals { filters: 1000, one_in: SHARDS },
+    },
+    Workload {
+        name: "W7",
+        config: include_str!("W7.toml"),
+        receiver: Some(include_str!("W7-aggregator.toml")),
+        cpu: 2.0,
+        memory: Some(96),
+        expected: Expected::Copy,
     },
 ];
 
@@ -134,8 +152,12 @@ impl Workload {
         }
         let port = free_port()?;
         let config = given.folder.join("config.toml");
-        std::fs::write(&config, self.config(given.folder, port))?;
-        let cost = self.run_engine(given, &config, port)?;
+        std::fs::write(&config, fill(self.config, given.folder, port))?;
+        let receiver = self.start_receiver(given, port)?;
+        let mut cost = self.run_engine(given, &config, port)?;
+        if let Some((receiver, result)) = receiver {
+            cost = cost.beside(&Cost::read(receiver, &result)?);
+        }
         let log = std::fs::read_to_string(given.folder.join("engine.stderr")).unwrap_or_default();
         let tail = log.lines().rev().take(20).collect::<Vec<_>>().join("\n  ");
         anyhow::ensure!(
@@ -168,13 +190,23 @@ impl Workload {
         Cost::read(engine, &result)
     }
 
-    /// The configuration, for this folder and port.
-    fn config(&self, folder: &Path, port: u16) -> String {
-        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/workloads");
-        repeat(self.config)
-            .replace("DIR", &folder.to_string_lossy())
-            .replace("HERE", here)
-            .replace("PORT", &port.to_string())
+    /// Starts the engine that is sent to, where there is one; gives where its cost will stand.
+    fn start_receiver(
+        &self,
+        given: &Given<'_>,
+        port: u16,
+    ) -> anyhow::Result<Option<(Child, PathBuf)>> {
+        let Some(config) = self.receiver else { return Ok(None) };
+        let path = given.folder.join("receiver.toml");
+        std::fs::write(&path, fill(config, given.folder, port))?;
+        let (heka, path) = (given.heka.to_string_lossy(), path.to_string_lossy());
+        let command = [&*heka, "run", "--until-done", &*path, "--idle", IDLE];
+        let result = given.folder.join("receiver.json");
+        let _ = std::fs::remove_file(&result);
+        let stdout = given.folder.join("receiver.stdout");
+        let mut receiver = measure::start(&command, &result, &stdout)?;
+        connect(&mut receiver, port)?;
+        Ok(Some((receiver, result)))
     }
 
     fn check(&self, given: &Given<'_>, out: &Path) -> anyhow::Result<()> {
@@ -208,6 +240,15 @@ impl Workload {
             }
         }
     }
+}
+
+/// A configuration for this folder and port.
+fn fill(config: &str, folder: &Path, port: u16) -> String {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/workloads");
+    repeat(config)
+        .replace("DIR", &folder.to_string_lossy())
+        .replace("HERE", here)
+        .replace("PORT", &port.to_string())
 }
 
 /// Writes out what stands between `# repeat TIMES over COUNT` and `# end`, with `NUMBER` counting
