@@ -1,5 +1,6 @@
-//! MariaDB and RabbitMQ.
+//! PostgreSQL, MariaDB and RabbitMQ.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -16,6 +17,11 @@ use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
+        test_with(
+            &["/usr/share/postgresql/15/postgresql.conf.sample", "setpriv"],
+            "sources::postgresql_is_asked_how_it_is",
+            postgresql,
+        ),
         test_with(
             &["mariadbd", "mariadb-install-db", "setpriv"],
             "sources::mariadb_is_asked_how_it_is",
@@ -52,6 +58,64 @@ fn run(mut command: Command) -> anyhow::Result<()> {
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{command:?}: {stderr}");
+    Ok(())
+}
+
+fn postgresql() -> anyhow::Result<()> {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let own = "[PostgresqlInput.queries]\nsums = \"select 'a' as label, 1.5::numeric as ratio, 7 as count\"\n\n[told]";
+    let config = |login: &str| {
+        let changes =
+            [("127.0.0.1:5432", address.as_str()), ("username = \"heka\"", login), ("[told]", own)];
+        shipped("postgresql.toml", &changes)
+    };
+    let server_place = Place::new("")?;
+    give(&server_place, "postgres")?;
+    let data = server_place.path("data").display().to_string();
+    let bin = PathBuf::from("/usr/lib/postgresql/15/bin");
+    server_place.write("password", "secret\n")?;
+    let mut init = as_user("postgres", &bin.join("initdb").display().to_string());
+    init.args(["-D", &data, "-U", "boss", "--auth=scram-sha-256", "--no-sync"]);
+    init.arg(format!("--pwfile={}", server_place.path("password").display()));
+    run(init)?;
+    let start = || {
+        let mut command = as_user("postgres", &bin.join("postgres").display().to_string());
+        command.args(["-D", &data, "-p", &port.to_string(), "-h", "127.0.0.1", "-F"]);
+        command.args(["-c", "unix_socket_directories="]);
+        Server::start(&server_place, command, port)
+    };
+    let server = start()?;
+    for (login, advice) in [
+        ("username = 'boss'", "; give `password`"),
+        ("username = 'boss'\npassword = 'wrong'", "; `username` or `password` is wrong"),
+        (
+            "username = 'boss'\npassword = 'secret'\ndatabase = 'nothing'",
+            "; `database` names one that is there",
+        ),
+    ] {
+        let place = Place::new(&config(login)?)?;
+        let mut engine = place.run(&[])?;
+        expect_payload(&mut engine, "daemon.down", advice)?;
+        engine.stop()?.expect_code(0)?;
+    }
+    let place = Place::new(&config("username = 'boss'\npassword = 'secret'")?)?;
+    let mut engine = place.run(&[])?;
+    let about = [("max_connections", "", "100"), ("uptime", "s", ""), ("is_standby", "", "false")];
+    expect(&mut engine, "stats.postgresql", &about)?;
+    let database = [
+        ("database", "", "postgres"),
+        ("commits", "", ""),
+        ("commits_per_second", "1/s", ""),
+        ("size", "B", ""),
+    ];
+    expect(&mut engine, "stats.postgresql.database", &database)?;
+    let buffers = [("buffers_alloc", "", ""), ("buffers_alloc_per_second", "1/s", "")];
+    expect(&mut engine, "stats.postgresql.writer", &buffers)?;
+    let own = [("query", "", "sums"), ("label", "", "a"), ("ratio", "", "1.5"), ("count", "", "7")];
+    expect(&mut engine, "stats.postgresql.query", &own)?;
+    goes_down_and_comes_back(&mut engine, server, &start, "stats.postgresql")?;
+    engine.stop()?.expect_code(0)?;
     Ok(())
 }
 
