@@ -253,7 +253,7 @@ mod tests {
         check(&[("ab", "bc")], MAX_WAITING, "-a=b+c");
         check(&[("a", ""), ("", ""), ("", "a")], MAX_WAITING, "0~2a");
         check(&[("", "a"), ("a", "")], MAX_WAITING, "1~0a");
-        check(&[("aa", "a"), ("b", "b")], MAX_WAITING, "-a=b");
+        check(&[("aa", "a"), ("b", "b")], MAX_WAITING, "-a=a=b");
         check(&[("a", ""), ("a", "a"), ("", "a")], MAX_WAITING, "0~2a=a");
     }
 

@@ -192,7 +192,7 @@ fn build_time<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::sandbox::Role;
     use crate::sandbox::Sandbox;
@@ -214,7 +214,7 @@ mod tests {
 
     /// A database with one network, 192.0.2.0/24: a tree with a node for each of its bits, then
     /// the data of the network, then what the file says of itself.
-    fn database() -> Vec<u8> {
+    pub(in crate::sandbox) fn database() -> Vec<u8> {
         let (network, bits) = (0xc000_0200_u32, 24_u32);
         let mut out = Vec::new();
         for bit in 0..bits {

@@ -35,6 +35,9 @@ mod structs;
 mod write_message;
 mod xxhash;
 
+#[cfg(test)]
+pub(super) use geoip::tests::database as geoip_database;
+
 use super::context::Setting;
 use super::raw::Library;
 use super::raw::Named;

@@ -3,9 +3,14 @@
 //! A host function that none of the [`CALLS`] reaches fails the suite.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use tempfile::NamedTempFile;
 
 use super::*;
 use crate::message::Draft;
+use crate::sandbox::api::geoip_database;
 use crate::sandbox::raw::GIVEN;
 
 /// Calls of all host functions, in the families that have them.
@@ -48,6 +53,11 @@ const CALLS: &[(Role, &str)] = &[
     (Role::Filter, "local t = {} for i = 1, 400 do t[i] = {read_message('Payload') .. i} end"),
     (Role::Filter, "local x = coroutine.wrap(function() return read_message('Type') .. 'x' end)()"),
     (Role::Filter, "require('mod')"),
+    (
+        Role::Filter,
+        "local g = require('geoip').open(read_config('database'))
+         g:find('192.0.2.7', 'places', 1, 'name') g:build_time()",
+    ),
     (Role::Decoder, "write_message('Fields[a]', 'x', 'B') write_message('Payload', 'y')"),
     (Role::Decoder, "inject_message({Payload = 'a'}) inject_message({Payload = 'b'})"),
     (Role::Decoder, "inject_payload('txt', '', 'a') inject_payload('txt', '', 'b')"),
@@ -169,6 +179,13 @@ const CALLS: &[(Role, &str)] = &[
 const LIBRARIES: &str = "for _, name in ipairs({'bloom_filter', 'cuckoo_filter', 'cuckoo_filter_expire',
   'hyperloglog', 'ddsketch', 'xxhash', 'sha', 'hmac', 'ip', 'regex', 'struct'}) do require(name) end";
 
+/// A database of networks that the sections name.
+static DATABASE: LazyLock<NamedTempFile> = LazyLock::new(|| {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&geoip_database()).unwrap();
+    file
+});
+
 struct Nowhere;
 
 impl Feed for Nowhere {
@@ -183,6 +200,8 @@ fn load(role: Role, call: &str) -> Sandbox {
     spec.role = role;
     spec.limits.max_process_inject = 100;
     spec.config.insert("list".into(), ConfigValue::Array(vec![ConfigValue::Integer(1); 100]));
+    let database = DATABASE.path().display().to_string();
+    spec.config.insert("database".into(), ConfigValue::String(database));
     spec.modules.built_in = Some(Arc::new(|_: &str| Some("return {f = function() end}".into())));
     Sandbox::load(&spec).unwrap()
 }
