@@ -120,14 +120,19 @@ fn mistakes_are_told_as_expected() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The `*.toml` of a folder in order; none if there is no such folder.
-/// The folders in a folder: each is a configuration.
+/// The folders in a folder that hold `*.toml`: each is a configuration.
 fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let paths = entries.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(paths.into_iter().filter(|path| path.is_dir()).collect())
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !toml_files(&path)?.is_empty() {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
+/// The `*.toml` of a folder in order; none if there is no such folder.
 fn toml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     if folder.is_dir() {

@@ -1,9 +1,11 @@
 //! What a plugin of Nagios prints: text, and behind a bar its performance data.
 //!
-//!     TEXT | 'label'=value[UOM];[warn];[crit];[min];[max] …
-//!     long text
-//!     … | more performance data
-//!     still more
+//! ```text
+//! TEXT | 'label'=value[UOM];[warn];[crit];[min];[max] …
+//! long text
+//! … | more performance data
+//! still more
+//! ```
 //!
 //! A label stands in single quotes where it has spaces in it, a quote in it is doubled.
 

@@ -64,5 +64,5 @@ fn what_the_kernel_drops_is_counted() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// More than the kernel holds for a receiver that asks for 8 MiB.
-const BURST: u64 = 4_000;
+/// More than the kernel holds for a receiver that asks for 32 MiB.
+const BURST: u64 = 16_000;
