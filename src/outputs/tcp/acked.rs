@@ -22,8 +22,6 @@ use crate::plugin::Load;
 use crate::plugin::OutputContext;
 use crate::plugin::Reached;
 
-/// How hard zstd tries: the cheapest of its levels that is not a makeshift.
-const LEVEL: i32 = 1;
 /// How long a connection may take to end.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -33,7 +31,8 @@ pub(super) struct Bounds {
     pub(super) window_bytes: usize,
     pub(super) window_batches: usize,
     pub(super) ack_timeout: Duration,
-    pub(super) compress: bool,
+    /// How hard zstd tries; nothing where batches are sent as they are.
+    pub(super) compression_level: Option<i32>,
 }
 
 /// A connection to an aggregator that has welcomed us.
@@ -104,7 +103,7 @@ impl Acked {
             unacknowledged: VecDeque::new(),
             in_flight: 0,
             acknowledged: None,
-            packing: zstd::bulk::Compressor::new(LEVEL)?,
+            packing: zstd::bulk::Compressor::new(bounds.compression_level.unwrap_or_default())?,
             packed: Vec::new(),
         })
     }
@@ -177,7 +176,7 @@ impl Acked {
             first: whole_from.max(self.before + 1).min(last + 1),
             last,
             plain: u32::try_from(data.len())?,
-            is_compressed: self.bounds.compress,
+            is_compressed: self.bounds.compression_level.is_some(),
         };
         let Acked { exchange, packing, packed, .. } = self;
         agent::put_batch(&mut exchange.outbox, &head, |out| -> std::io::Result<()> {

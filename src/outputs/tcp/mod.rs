@@ -73,6 +73,9 @@ pub(super) struct TcpOutput {
     /// How batches are compressed with `protocol = "ack"`: `zstd` or `none`.
     #[serde(default)]
     compression: Compression,
+    /// How hard zstd tries, from -7 to 19: less than 1 takes less CPU and more of the network.
+    #[serde(default = "compression_level")]
+    compression_level: i32,
     /// How long to stay with one of several aggregators, about; 0 is until it fails. In seconds.
     #[serde(default, deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Written")]
@@ -139,6 +142,10 @@ fn half_a_minute() -> Duration {
     Duration::from_secs(30)
 }
 
+fn compression_level() -> i32 {
+    1
+}
+
 fn window_bytes() -> usize {
     8 << 20
 }
@@ -170,6 +177,8 @@ impl Described for TcpOutput {
     fn check(&self) -> anyhow::Result<()> {
         let is_ambiguous = self.address.is_some() && !self.addresses.is_empty();
         anyhow::ensure!(!is_ambiguous, "`address` and `addresses` cannot both be given");
+        let is_level = (-7..=19).contains(&self.compression_level);
+        anyhow::ensure!(is_level, "`compression_level` must be from -7 to 19");
         let is_ack = self.protocol == Protocol::Ack;
         for (name, is_given) in [
             ("flush_interval", !self.flush_interval.is_zero()),
@@ -200,7 +209,8 @@ impl Output for TcpOutput {
                     window_bytes: self.window_bytes,
                     window_batches: self.window_batches,
                     ack_timeout: self.ack_timeout,
-                    compress: self.compression == Compression::Zstd,
+                    compression_level: (self.compression == Compression::Zstd)
+                        .then_some(self.compression_level),
                 };
                 let rhythm = Rhythm {
                     flush_interval: self.flush_interval,
