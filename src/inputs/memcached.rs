@@ -118,10 +118,7 @@ impl MemcachedInput {
     fn connector(&self) -> anyhow::Result<Connector> {
         let connector = Connector::new(Address::stream(self.net, &self.address)?);
         let connector = connector.timeout(self.timeout);
-        Ok(match Tls::wanted(self.use_tls, self.tls.as_ref())? {
-            Some(tls) => connector.tls(&tls)?,
-            None => connector,
-        })
+        Ok(connector.tls_where_wanted(self.use_tls, self.tls.as_ref())?)
     }
 }
 

@@ -80,6 +80,21 @@ impl Connector {
         Ok(Connector { tls: Some((tls.client()?, name)), ..self })
     }
 
+    /// Speaks TLS where `use_tls` and `tls` of a section ask for it.
+    ///
+    /// # Errors
+    /// When the settings do not work, or contradict each other.
+    pub fn tls_where_wanted(
+        self,
+        use_tls: Option<bool>,
+        tls: Option<&Tls>,
+    ) -> Result<Connector, Error> {
+        Ok(match Tls::wanted(use_tls, tls)? {
+            Some(tls) => self.tls(&tls)?,
+            None => self,
+        })
+    }
+
     /// Leaves TLS to [`Connector::secure`].
     pub fn later(self) -> Connector {
         Connector { is_later: true, ..self }

@@ -284,7 +284,6 @@ impl TcpOutput {
 
     /// How to connect to each of the addresses.
     fn connectors(&self) -> anyhow::Result<Vec<Connector>> {
-        let tls = Tls::wanted(self.use_tls, self.tls.as_ref())?;
         let addresses = self.address.iter().chain(&self.addresses);
         let mut addresses: Vec<Address> = addresses.map(|address| address.0.clone()).collect();
         if addresses.is_empty() {
@@ -298,10 +297,7 @@ impl TcpOutput {
             if self.keep_alive {
                 connector = connector.keep_alive(self.keep_alive_period);
             }
-            Ok(match &tls {
-                Some(tls) => connector.tls(tls)?,
-                None => connector,
-            })
+            Ok(connector.tls_where_wanted(self.use_tls, self.tls.as_ref())?)
         };
         addresses.into_iter().map(connector).collect()
     }
