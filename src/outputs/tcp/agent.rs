@@ -9,6 +9,7 @@ use super::acked::Acked;
 use super::acked::Bounds;
 use super::gate::Gate;
 use super::places::Places;
+use crate::net::Connector;
 use crate::plugin::Failure;
 use crate::plugin::Load;
 use crate::plugin::OutputContext;
@@ -51,7 +52,7 @@ impl Agent {
                 "`protocol = \"ack\"` sends framed messages: leave `use_framing` and `encoder` out";
             return Err(Failure::Stop(anyhow!(why)));
         }
-        let acked = connect(&places, cx, bounds).await?;
+        let acked = connect(&places, places.in_turn(), cx, bounds).await?;
         Ok(Agent {
             rebalance: (!rhythm.rebalance_interval.is_zero() && places.are_many())
                 .then(|| (rhythm.rebalance_interval, jittered(rhythm.rebalance_interval))),
@@ -163,7 +164,7 @@ impl Agent {
         if turn.first().is_none_or(|first| first.address().to_string() == self.acked.address) {
             return Ok(());
         }
-        let fresh = connect(&self.places, &self.cx, self.bounds).await?;
+        let fresh = connect(&self.places, turn, &self.cx, self.bounds).await?;
         self.acked.close().await;
         self.acked = fresh;
         if self.acked.resumes_at.is_some() || self.acked.returns_to.is_some() {
@@ -182,10 +183,15 @@ impl Agent {
     }
 }
 
-/// Connects to the first place that answers as it should.
-async fn connect(places: &Places, cx: &OutputContext, bounds: Bounds) -> Result<Acked, Failure> {
+/// Connects to the first of `turn` that answers as it should.
+async fn connect(
+    places: &Places,
+    turn: Vec<Connector>,
+    cx: &OutputContext,
+    bounds: Bounds,
+) -> Result<Acked, Failure> {
     let mut failed = anyhow!("there is no address");
-    for connector in places.in_turn() {
+    for connector in turn {
         match Acked::connect(&connector, places, cx, bounds).await {
             Ok(acked) => return Ok(acked),
             Err(error) => {
