@@ -19,8 +19,11 @@ use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use nix::sys::signal::Signal;
@@ -42,7 +45,7 @@ impl Place {
     /// A new folder with this configuration; `DIR` in it becomes the folder's path. The engine
     /// keeps its state there too.
     pub(crate) fn new(config: &str) -> anyhow::Result<Place> {
-        let place = Place { folder: tempfile::tempdir()? };
+        let place = Place { folder: folder()? };
         place.configure(config)?;
         Ok(place)
     }
@@ -106,6 +109,16 @@ impl Place {
         command.env("XDG_STATE_HOME", self.path("state")).env("NO_COLOR", "1");
         command
     }
+}
+
+/// A new folder whose name holds no capital letter: a random one would now and then hold a word
+/// that tests replace in configurations, which hold the folder's path already.
+fn folder() -> anyhow::Result<tempfile::TempDir> {
+    static FOLDERS: AtomicU32 = AtomicU32::new(0);
+    let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::UNIX_EPOCH.elapsed()?.as_micros();
+    let name = format!("heka-{now}-{number}");
+    Ok(tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir()?)
 }
 
 /// The binary under test.
