@@ -165,6 +165,15 @@ impl Accepted {
         self.peer
     }
 
+    /// Offers these protocols where TLS is spoken, the best first; a client that asks for others alone
+    /// fails the handshake.
+    pub(super) fn offering(mut self, protocols: Vec<Vec<u8>>) -> Accepted {
+        if let Some(tls) = self.tls.as_mut().filter(|_| !protocols.is_empty()) {
+            Arc::make_mut(tls).alpn_protocols = protocols;
+        }
+        self
+    }
+
     /// Shakes hands where TLS is spoken. The permit is to be kept as long as the stream.
     ///
     /// # Errors

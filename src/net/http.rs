@@ -1,4 +1,7 @@
-//! HTTP/1.1: a server on a [`Listener`], and the client that plugins share.
+//! HTTP: a server on a [`Listener`], and the client that plugins share, which speaks HTTP/1.1.
+//!
+//! A server speaks HTTP/1.1, and HTTP/2 besides where it is asked for: under TLS the client chooses in its
+//! handshake, otherwise the first bytes tell which of them it is.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -8,8 +11,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
+use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +34,42 @@ const GRACE: Duration = Duration::from_secs(5);
 /// still be on its way.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
 
+/// How often a client that speaks HTTP/2 is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How many requests a client that speaks HTTP/2 may have open.
+const MAX_STREAMS: u32 = 100;
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// HTTP/1.1.
+    One,
+    /// HTTP/1.1 and HTTP/2, which gRPC needs.
+    OneAndTwo,
+}
+
+impl Versions {
+    /// The names by which a client that speaks TLS chooses.
+    fn names(self) -> Vec<Vec<u8>> {
+        match self {
+            Versions::One => Vec::new(),
+            Versions::OneAndTwo => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        }
+    }
+
+    fn builder(self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+        if self == Versions::One {
+            return builder.http1_only();
+        }
+        let mut two = builder.http2();
+        two.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
+        two.max_concurrent_streams(MAX_STREAMS);
+        builder
+    }
+}
+
 /// Serves `router` on `listener` until `stopping` says so; open requests get 5 s to end. Each
 /// request carries the [`Peer`] among its extensions. `name` is whose server it is, for the log.
 ///
@@ -36,6 +77,20 @@ const IDLE_GRACE: Duration = Duration::from_millis(500);
 /// When the socket that listens is broken.
 pub async fn serve(
     name: &str,
+    listener: Listener,
+    router: Router,
+    stopping: CancellationToken,
+) -> Result<(), Error> {
+    serve_versions(name, Versions::One, listener, router, stopping).await
+}
+
+/// As [`serve`], in these versions of the protocol.
+///
+/// # Errors
+/// When the socket that listens is broken.
+pub async fn serve_versions(
+    name: &str,
+    versions: Versions,
     listener: Listener,
     router: Router,
     stopping: CancellationToken,
@@ -49,8 +104,9 @@ pub async fn serve(
         };
         match accepted {
             Ok(accepted) => {
-                let router = router.clone();
-                connections.spawn(connection(name.clone(), accepted, router, stopping.clone()));
+                let accepted = accepted.offering(versions.names());
+                let (router, stopping) = (router.clone(), stopping.clone());
+                connections.spawn(connection(name.clone(), versions, accepted, router, stopping));
             }
             Err(error) => break Err(error),
         }
@@ -63,6 +119,7 @@ pub async fn serve(
 
 async fn connection(
     name: Arc<str>,
+    versions: Versions,
     accepted: Accepted,
     router: Router,
     stopping: CancellationToken,
@@ -74,7 +131,7 @@ async fn connection(
     };
     match shaken {
         Ok((stream, permit)) => {
-            if let Err(error) = speak(stream, peer, router, stopping).await {
+            if let Err(error) = speak(stream, versions, peer, router, stopping).await {
                 tracing::debug!(server = &*name, %peer, %error, "http connection ended");
             }
             drop(permit);
@@ -88,37 +145,57 @@ async fn connection(
 
 async fn speak(
     stream: Stream,
+    versions: Versions,
     peer: Peer,
     router: Router,
     stopping: CancellationToken,
-) -> Result<(), hyper::Error> {
-    let open = Arc::new(AtomicUsize::new(0));
-    let counted = open.clone();
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let requests = Arc::new(Requests::default());
+    let counted = requests.clone();
     let router = router.layer(axum::Extension(peer)).layer(axum::middleware::from_fn(
         move |request: Request, next: Next| {
-            let open = counted.clone();
+            let counted = counted.clone();
             async move {
-                open.fetch_add(1, Ordering::Relaxed);
+                counted.begun.fetch_add(1, Ordering::Relaxed);
                 let answer = next.run(request).await;
-                open.fetch_sub(1, Ordering::Relaxed);
+                counted.answered.fetch_add(1, Ordering::Relaxed);
                 answer
             }
         },
     ));
     let service = TowerToHyperService::new(router);
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+    let builder = versions.builder();
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let silent = async {
+        tokio::time::sleep(HEAD).await;
+        if requests.begun.load(Ordering::Relaxed) > 0 {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         result = connection.as_mut() => return result,
+        // Who says nothing at all has not even said which version it speaks.
+        () = silent => return Ok(()),
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let grace = if open.load(Ordering::Relaxed) > 0 { GRACE } else { IDLE_GRACE };
+    let grace = if requests.are_open() { GRACE } else { IDLE_GRACE };
     match tokio::time::timeout(grace, connection).await {
         Ok(result) => result,
         Err(_) => Ok(()),
+    }
+}
+
+/// The requests of a connection.
+#[derive(Default)]
+struct Requests {
+    begun: AtomicUsize,
+    answered: AtomicUsize,
+}
+
+impl Requests {
+    fn are_open(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) > self.answered.load(Ordering::Relaxed)
     }
 }
 

@@ -43,11 +43,49 @@ impl Bodies {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
-        let is_packed = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-            None | Some(b"" | b"identity") => false,
-            Some(b"gzip" | b"x-gzip") => true,
-            Some(_) => return Err(Refusal::Encoding),
-        };
+        let is_packed = is_packed(headers.get(header::CONTENT_ENCODING))?;
+        let (bytes, room) = self.take(headers, body, is_packed).await?;
+        let bytes = if is_packed { self.unpack(bytes).await? } else { bytes };
+        Ok((bytes, room))
+    }
+
+    /// Reads the one message in the body of a request of gRPC, and holds room for it.
+    ///
+    /// | bytes | what |
+    /// | --- | --- |
+    /// | 1 | 1 where the message is packed, as the header `grpc-encoding` says |
+    /// | 4 | its length |
+    /// | … | the message |
+    ///
+    /// # Errors
+    /// As [`Bodies::read`].
+    pub(in crate::inputs) async fn read_message(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let may_be_packed = is_packed(headers.get("grpc-encoding"))?;
+        let (mut bytes, room) = self.take(headers, body, may_be_packed).await?;
+        let broken = || Refusal::Body("the body is no message of grpc".to_owned());
+        let (&[flag, a, b, c, d], _) = bytes.split_first_chunk::<5>().ok_or_else(broken)?;
+        let message = bytes.split_off(5);
+        if message.len() as u64 != u64::from(u32::from_be_bytes([a, b, c, d])) {
+            return Err(broken());
+        }
+        match flag {
+            0 => Ok((message, room)),
+            1 if may_be_packed => Ok((self.unpack(message).await?, room)),
+            _ => Err(broken()),
+        }
+    }
+
+    /// Takes a body as it is sent, and room for it, packed and unpacked where it is packed.
+    async fn take(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        is_packed: bool,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
         let length = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -61,21 +99,27 @@ impl Bodies {
         let Ok(Ok(room)) = tokio::time::timeout(PATIENCE.0, room).await else {
             return Err(Refusal::Unavailable);
         };
+        let whole = axum::body::to_bytes(body, self.max_body as usize);
+        match tokio::time::timeout(PATIENCE.1, whole).await {
+            Ok(Ok(bytes)) => Ok((bytes, room)),
+            Ok(Err(_)) => Err(Refusal::TooLarge),
+            Err(_) => Err(Refusal::TooSlow),
+        }
+    }
+
+    async fn unpack(&self, bytes: Bytes) -> Result<Bytes, Refusal> {
         let limit = self.max_body as usize;
-        let whole = axum::body::to_bytes(body, limit);
-        let bytes = match tokio::time::timeout(PATIENCE.1, whole).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(_)) => return Err(Refusal::TooLarge),
-            Err(_) => return Err(Refusal::TooSlow),
-        };
-        if !is_packed {
-            return Ok((bytes, room));
-        }
         let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, limit));
-        match unpacked.await {
-            Ok(unpacked) => Ok((unpacked?, room)),
-            Err(_) => Err(Refusal::Unavailable),
-        }
+        unpacked.await.unwrap_or(Err(Refusal::Unavailable))
+    }
+}
+
+/// Tells whether the value of a header says that something is packed with gzip.
+fn is_packed(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(false),
+        Some(b"gzip" | b"x-gzip") => Ok(true),
+        Some(_) => Err(Refusal::Encoding),
     }
 }
 

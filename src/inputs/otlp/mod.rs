@@ -1,15 +1,17 @@
-//! OTLP over HTTP: what OpenTelemetry's SDKs and collectors send, as protobuf or JSON.
+//! OTLP: what OpenTelemetry's SDKs and collectors send, over HTTP as protobuf or JSON, or over gRPC.
 //!
-//! | path | messages |
-//! | --- | --- |
-//! | `/v1/logs` | `otlp.log`, one for each record |
-//! | `/v1/metrics` | `otlp.metric`, one for each data point |
-//! | `/v1/traces` | `otlp.span`, one for each span, and `otlp.event` for each event of a span |
+//! | path | service of gRPC | messages |
+//! | --- | --- | --- |
+//! | `/v1/logs` | `LogsService` | `otlp.log`, one for each record |
+//! | `/v1/metrics` | `MetricsService` | `otlp.metric`, one for each data point |
+//! | `/v1/traces` | `TraceService` | `otlp.span`, one for each span, and `otlp.event` for each event of a span |
 //!
+//! Both are spoken at every address: who speaks HTTP/2 may use either.
 //! A request is answered when what it held is in the journal and synced. Records that are larger than
 //! messages may be are refused by themselves: the answer is a partial success that says how many and why.
 
 mod attributes;
+mod grpc;
 mod logs;
 mod metrics;
 mod record;
@@ -60,13 +62,14 @@ use crate::plugin::Stream;
 use crate::stdx::secret::Secret;
 use crate::stdx::size;
 
-/// Takes logs, metrics and traces from OpenTelemetry over HTTP, as protobuf or JSON, also compressed
-/// with gzip: messages of the types `otlp.log`, `otlp.metric`, `otlp.span` and `otlp.event`. Attributes
+/// Takes logs, metrics and traces from OpenTelemetry, over HTTP as protobuf or JSON and over gRPC, also
+/// compressed with gzip: messages of the types `otlp.log`, `otlp.metric`, `otlp.span` and `otlp.event`. Attributes
 /// are fields under their own names, those of the resource with `resource.` before them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct OtlpInput {
-    /// Where to listen.
+    /// Where to listen, for HTTP and gRPC both. By habit the port for gRPC is 4317: a second section of
+    /// this type listens there.
     address: String,
     /// Who may send: everyone where it is left out, `Basic` asks for `username` and `password`,
     /// `API` for `api_key` in the header `X-API-KEY`.
@@ -107,7 +110,8 @@ impl Default for OtlpInput {
 
 impl Described for OtlpInput {
     const NAME: &'static str = "OtlpInput";
-    const ABOUT: &'static str = "Takes logs, metrics and traces from OpenTelemetry over HTTP.";
+    const ABOUT: &'static str =
+        "Takes logs, metrics and traces from OpenTelemetry over HTTP and gRPC.";
     const EXAMPLE: &'static str = "[OtlpInput]\naddress = \"127.0.0.1:4318\"\n";
 
     fn check(&self) -> anyhow::Result<()> {
@@ -144,7 +148,8 @@ impl Input for OtlpInput {
         let listener = Listener::bind(&address, options).await?;
         cx.say_listening(listener.local_address(), &self.address);
         let router = Router::new().fallback(answer).with_state(Arc::new(desk));
-        Ok(http::serve(&cx.name, listener, router, cx.stopping).await?)
+        let versions = http::Versions::OneAndTwo;
+        Ok(http::serve_versions(&cx.name, versions, listener, router, cx.stopping).await?)
     }
 }
 
@@ -155,6 +160,14 @@ struct Desk {
     bodies: Bodies,
     /// Streams that no request has at the moment; there are never more than connections.
     streams: Mutex<Vec<Stream>>,
+}
+
+/// What a request tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Logs,
+    Metrics,
+    Traces,
 }
 
 /// How a body is written.
@@ -210,6 +223,15 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
+    if grpc::is_spoken(&head) {
+        return match desk.take_message(&head, body).await {
+            Ok(answer) => grpc::answered(answer),
+            Err(refusal) => {
+                tracing::debug!(input = &*desk.cx.name, %peer, ?refusal, "a request was refused");
+                grpc::refused(&refusal)
+            }
+        };
+    }
     match desk.take(&head, body).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -221,19 +243,16 @@ async fn answer(
 
 impl Desk {
     async fn take(&self, head: &Parts, body: Body) -> Result<Response, Refusal> {
-        if let Some(key) = &self.key
-            && !key.opens(&head.headers)
-        {
-            return Err(Refusal::Unauthorized(key.challenge()));
-        }
-        if self.cx.stopping.is_cancelled() {
-            return Err(Refusal::Unavailable);
-        }
-        let path = head.uri.path().trim_end_matches('/');
-        if !matches!(path, "/v1/logs" | "/v1/metrics" | "/v1/traces") {
-            let text = "there are /v1/logs, /v1/metrics and /v1/traces\n";
-            return Ok((StatusCode::NOT_FOUND, text).into_response());
-        }
+        self.admit(head)?;
+        let signal = match head.uri.path().trim_end_matches('/') {
+            "/v1/logs" => Signal::Logs,
+            "/v1/metrics" => Signal::Metrics,
+            "/v1/traces" => Signal::Traces,
+            _ => {
+                let text = "there are /v1/logs, /v1/metrics and /v1/traces\n";
+                return Ok((StatusCode::NOT_FOUND, text).into_response());
+            }
+        };
         if head.method != Method::POST {
             return Ok((StatusCode::METHOD_NOT_ALLOWED, "POST is expected\n").into_response());
         }
@@ -242,14 +261,41 @@ impl Desk {
             return Ok((StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response());
         };
         let (bytes, _room) = self.bodies.read(&head.headers, body).await?;
+        let answer = self.put(signal, form, &bytes).await?;
+        Ok(([(header::CONTENT_TYPE, form.content_type())], answer).into_response())
+    }
+
+    /// Takes a request of gRPC; gives the message that answers it.
+    async fn take_message(&self, head: &Parts, body: Body) -> Result<Vec<u8>, grpc::Refused> {
+        self.admit(head)?;
+        let signal = grpc::signal(head.uri.path())?;
+        let (bytes, _room) = self.bodies.read_message(&head.headers, body).await?;
+        Ok(self.put(signal, Form::Protobuf, &bytes).await?)
+    }
+
+    /// Lets in who may send, while the engine runs.
+    fn admit(&self, head: &Parts) -> Result<(), Refusal> {
+        if let Some(key) = &self.key
+            && !key.opens(&head.headers)
+        {
+            return Err(Refusal::Unauthorized(key.challenge()));
+        }
+        if self.cx.stopping.is_cancelled() {
+            return Err(Refusal::Unavailable);
+        }
+        Ok(())
+    }
+
+    /// Puts what a body holds into the journal; gives what is answered when it is synced.
+    async fn put(&self, signal: Signal, form: Form, body: &[u8]) -> Result<Vec<u8>, Refusal> {
         let mut records = Records::new(&self.cx);
-        let answer = put(path, form, &bytes, &mut records)?;
+        let answer = put(signal, form, body, &mut records)?;
         self.deliver(records).await.map_err(|error| {
             let error = format!("{error:#}");
             tracing::debug!(input = &*self.cx.name, error, "a request was not taken in");
             Refusal::Unavailable
         })?;
-        Ok(([(header::CONTENT_TYPE, form.content_type())], answer).into_response())
+        Ok(answer)
     }
 
     async fn deliver(&self, mut records: Records) -> anyhow::Result<()> {
@@ -269,24 +315,24 @@ impl Desk {
 }
 
 /// Reads a body, writes its messages, and gives what is answered.
-fn put(path: &str, form: Form, body: &[u8], records: &mut Records) -> Result<Vec<u8>, Refusal> {
+fn put(signal: Signal, form: Form, body: &[u8], records: &mut Records) -> Result<Vec<u8>, Refusal> {
     let told = |records: &Records| records.refused().map(|(count, why)| (count, why.to_owned()));
-    Ok(match path {
-        "/v1/logs" => {
+    Ok(match signal {
+        Signal::Logs => {
             logs::put(&form.read::<log_service::ExportLogsServiceRequest>(body)?, records);
             let partial_success = told(records).map(|(rejected_log_records, error_message)| {
                 log_service::ExportLogsPartialSuccess { rejected_log_records, error_message }
             });
             form.write(&log_service::ExportLogsServiceResponse { partial_success })
         }
-        "/v1/metrics" => {
+        Signal::Metrics => {
             metrics::put(&form.read::<metric_service::ExportMetricsServiceRequest>(body)?, records);
             let partial_success = told(records).map(|(rejected_data_points, error_message)| {
                 metric_service::ExportMetricsPartialSuccess { rejected_data_points, error_message }
             });
             form.write(&metric_service::ExportMetricsServiceResponse { partial_success })
         }
-        _ => {
+        Signal::Traces => {
             traces::put(&form.read::<trace_service::ExportTraceServiceRequest>(body)?, records);
             let partial_success = told(records).map(|(rejected_spans, error_message)| {
                 trace_service::ExportTracePartialSuccess { rejected_spans, error_message }

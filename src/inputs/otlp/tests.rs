@@ -9,16 +9,16 @@ use crate::message::Batch;
 use crate::message::Value;
 
 /// The messages that a body in JSON becomes, and what is answered.
-fn read(path: &str, json: &str, max_message_size: usize) -> (Vec<Batch>, String) {
+fn read(signal: Signal, json: &str, max_message_size: usize) -> (Vec<Batch>, String) {
     let mut engine = Engine::new("otlp");
     engine.engine.max_message_size = max_message_size;
     let mut records = Records::new(&engine.context());
-    let answer = put(path, Form::Json, json.as_bytes(), &mut records).unwrap();
+    let answer = put(signal, Form::Json, json.as_bytes(), &mut records).unwrap();
     (records.take(), String::from_utf8(answer).unwrap())
 }
 
-fn check(path: &str, json: &str, fields: &[(&str, &str, Value<'_>)]) -> Vec<Batch> {
-    let (batches, _) = read(path, json, 65536);
+fn check(signal: Signal, json: &str, fields: &[(&str, &str, Value<'_>)]) -> Vec<Batch> {
+    let (batches, _) = read(signal, json, 65536);
     let message = batches[0].message(0);
     for (name, unit, expected) in fields {
         let field = message.field(name.as_bytes(), 0);
@@ -47,7 +47,7 @@ fn a_record_of_a_log_has_header_body_and_attributes() {
         ]}}]}}]}}]}}"#
     );
     let batches = check(
-        "/v1/logs",
+        Signal::Logs,
         &json,
         &[
             ("severity_text", "", Value::String(b"ERROR")),
@@ -76,16 +76,16 @@ fn metric(data: &str) -> String {
 
 #[test]
 fn all_five_kinds_of_metrics_are_read() {
-    let path = "/v1/metrics";
+    let signal = Signal::Metrics;
     let point = r#""timeUnixNano":"5","attributes":[{"key":"k","value":{"stringValue":"v"}}]"#;
     let kind = |name: &'static str| ("type", "", Value::String(name.as_bytes()));
     check(
-        path,
+        signal,
         &metric(&format!(r#""gauge":{{"dataPoints":[{{{point},"asDouble":1.5}}]}}"#)),
         &[kind("gauge"), ("value", "By", Value::Double(1.5)), ("k", "", Value::String(b"v"))],
     );
     check(
-        path,
+        signal,
         &metric(&format!(
             r#""sum":{{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{{{point},"asInt":"3"}}]}}"#
         )),
@@ -97,7 +97,7 @@ fn all_five_kinds_of_metrics_are_read() {
         ],
     );
     check(
-        path,
+        signal,
         &metric(&format!(
             r#""histogram":{{"aggregationTemporality":1,"dataPoints":[{{{point},"count":"3","sum":6.5,
             "bucketCounts":["1","2"],"explicitBounds":[2.5]}}]}}"#
@@ -111,7 +111,7 @@ fn all_five_kinds_of_metrics_are_read() {
         ],
     );
     check(
-        path,
+        signal,
         &metric(&format!(
             r#""exponentialHistogram":{{"aggregationTemporality":1,"dataPoints":[{{{point},"count":"3",
             "sum":6.5,"scale":2,"zeroCount":"1","positive":{{"offset":4,"bucketCounts":["2"]}}}}]}}"#
@@ -125,7 +125,7 @@ fn all_five_kinds_of_metrics_are_read() {
         ],
     );
     check(
-        path,
+        signal,
         &metric(&format!(
             r#""summary":{{"dataPoints":[{{{point},"count":"3","sum":6.5,
             "quantileValues":[{{"quantile":0.5,"value":2.5}}]}}]}}"#
@@ -146,7 +146,7 @@ fn a_span_and_its_events_are_messages() {
         "status":{"code":2,"message":"bad"},
         "events":[{"timeUnixNano":"2000000000","name":"exception"}]}]}]}]}"#;
     let batches = check(
-        "/v1/traces",
+        Signal::Traces,
         json,
         &[
             ("span_id", "", Value::String(b"eee19b7ec3c1b174")),
@@ -168,7 +168,7 @@ fn what_is_too_large_is_refused_by_itself() {
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{long}"}}}},
         {{"body":{{"stringValue":"short"}}}}]}}]}}]}}"#
     );
-    let (batches, answer) = read("/v1/logs", &json, 4096);
+    let (batches, answer) = read(Signal::Logs, &json, 4096);
     assert_eq!(batches[0].len(), 1);
     assert_eq!(batches[0].message(0).payload(), b"short");
     assert!(answer.contains("\"rejectedLogRecords\":"), "{answer}");
@@ -180,9 +180,9 @@ fn protobuf_is_read_and_answered() {
     let engine = Engine::new("otlp");
     let mut records = Records::new(&engine.context());
     let body = log_service::ExportLogsServiceRequest::default().encode_to_vec();
-    let answer = put("/v1/logs", Form::Protobuf, &body, &mut records).unwrap();
+    let answer = put(Signal::Logs, Form::Protobuf, &body, &mut records).unwrap();
     assert_eq!(ExportLogsServiceResponse::decode(&*answer).unwrap().partial_success, None);
-    let refused = put("/v1/logs", Form::Protobuf, b"\xff\xff", &mut records);
+    let refused = put(Signal::Logs, Form::Protobuf, b"\xff\xff", &mut records);
     let Err(Refusal::Body(text)) = refused else { panic!() };
     assert!(text.starts_with("the body is no protobuf of otlp"), "{text}");
 }

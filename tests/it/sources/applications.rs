@@ -17,15 +17,21 @@ use crate::suite::test_with;
 pub(super) fn trials() -> Vec<Trial> {
     let python = "python3:opentelemetry.exporter.otlp.proto.http";
     let node = "node:@opentelemetry/exporter-metrics-otlp-http";
+    let grpc = "python3:opentelemetry.exporter.otlp.proto.grpc";
     vec![
         test_with(&[python], "sources::opentelemetry_of_python_is_heard", opentelemetry_of_python),
+        test_with(
+            &[python, grpc],
+            "sources::opentelemetry_of_python_is_heard_over_grpc",
+            opentelemetry_of_python_over_grpc,
+        ),
         test_with(&[python, node], "sources::examples_for_applications_run_as_printed", examples),
     ]
 }
 
 /// An engine with the configuration for applications, and where it listens for OTLP and for JSON.
 fn start() -> anyhow::Result<(Place, Engine, SocketAddr, SocketAddr)> {
-    let free = [("127.0.0.1:4318", "127.0.0.1:0"), ("127.0.0.1:8325", "127.0.0.1:0")];
+    let free = ["127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:8325"].map(|it| (it, "127.0.0.1:0"));
     let place = Place::new(&shipped("applications.toml", &free)?)?;
     let mut engine = place.run(&[])?;
     let (otlp, json) = (engine.address("OtlpInput")?, engine.address("HttpListenInput")?);
@@ -92,7 +98,60 @@ spans.shutdown()
 fn opentelemetry_of_python() -> anyhow::Result<()> {
     let (_place, mut engine, otlp, _) = start()?;
     run("python3", "-c", PYTHON, &[&format!("http://{otlp}")])?;
-    expect_payload(&mut engine, "otlp.log", "no stock")?;
+    expect_all(&mut engine)?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// The same over gRPC, under TLS and with a key; without the key nothing comes in.
+fn opentelemetry_of_python_over_grpc() -> anyhow::Result<()> {
+    let (_place, mut engine, otlp, _) = start()?;
+    let script = over_grpc("insecure=True");
+    run("python3", "-c", &script, &[&otlp.to_string()])?;
+    expect_all(&mut engine)?;
+    engine.stop()?.expect_code(0)?;
+    let place = Place::new(
+        "[OtlpInput]\naddress = '127.0.0.1:0'\nuse_tls = true\nauth_type = 'API'\napi_key = 'sesame'\n\
+         tls = { cert_file = 'DIR/server.pem', key_file = 'DIR/server.key' }\n\
+         [told]\ntype = 'LogOutput'\nmessage_matcher = 'TRUE'\nencoder = 'RstEncoder'\n",
+    )?;
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    place.write("server.pem", &own.cert.pem())?;
+    place.write("server.key", &own.signing_key.serialize_pem())?;
+    let mut engine = place.run(&[])?;
+    let port = engine.address("OtlpInput")?.port();
+    let address = format!("localhost:{port}");
+    let secured = |key: &str| {
+        let file = place.path("server.pem").display().to_string();
+        over_grpc(&format!(
+            "credentials=grpc.ssl_channel_credentials(open('{file}','rb').read()), \
+             headers=(('x-api-key','{key}'),)"
+        ))
+    };
+    run("python3", "-c", &secured("wrong").replace("no stock", "of a stranger"), &[&address])?;
+    run("python3", "-c", &secured("sesame"), &[&address])?;
+    expect_all(&mut engine)?;
+    let finished = engine.stop()?.expect_code(0)?;
+    anyhow::ensure!(!finished.stdout.contains("of a stranger"), "{}", finished.stdout);
+    Ok(())
+}
+
+/// The same script with the exporters for gRPC and these settings of theirs.
+fn over_grpc(settings: &str) -> String {
+    let script = PYTHON.replace(".proto.http import Compression", ".proto.grpc import *");
+    let script = script.replace(".proto.http.", ".proto.grpc.");
+    let script = script.replace(
+        "settings = dict(compression=Compression.Gzip)",
+        &format!("import grpc\nsettings = dict(compression=grpc.Compression.Gzip, {settings})"),
+    );
+    ["logs", "metrics", "traces"]
+        .iter()
+        .fold(script, |script, name| script.replace(&format!("url + '/v1/{name}'"), "url"))
+}
+
+/// Waits for all that the script has sent.
+fn expect_all(engine: &mut Engine) -> anyhow::Result<()> {
+    expect_payload(engine, "otlp.log", "no stock")?;
     let log = [
         ("severity_text", "", "ERROR"),
         ("article", "", "7"),
@@ -100,7 +159,7 @@ fn opentelemetry_of_python() -> anyhow::Result<()> {
         ("scope.name", "", "orders"),
         ("resource.service.name", "", "shop"),
     ];
-    expect(&mut engine, "otlp.log", &log)?;
+    expect(engine, "otlp.log", &log)?;
     let metric = "otlp.metric";
     let hits = [
         ("name", "", "hits"),
@@ -110,27 +169,23 @@ fn opentelemetry_of_python() -> anyhow::Result<()> {
         ("page", "", "home"),
         ("scope.version", "", "1.2"),
     ];
-    expect(&mut engine, metric, &hits)?;
+    expect(engine, metric, &hits)?;
     expect(
-        &mut engine,
+        engine,
         metric,
         &[("name", "", "depth"), ("value", "", "-2"), ("monotonic", "", "false")],
     )?;
-    expect(
-        &mut engine,
-        metric,
-        &[("name", "", "load"), ("value", "", "0.5"), ("type", "", "gauge")],
-    )?;
+    expect(engine, metric, &[("name", "", "load"), ("value", "", "0.5"), ("type", "", "gauge")])?;
     let took =
         [("name", "", "took"), ("sum", "ms", "12.5"), ("count", "", "1"), ("bounds", "ms", "")];
-    expect(&mut engine, metric, &took)?;
+    expect(engine, metric, &took)?;
     let spread = [
         ("name", "", "spread"),
         ("type", "", "exponential_histogram"),
         ("scale", "", ""),
         ("positive_buckets", "", ""),
     ];
-    expect(&mut engine, metric, &spread)?;
+    expect(engine, metric, &spread)?;
     let span = [
         ("status", "", "error"),
         ("status_message", "", "too late"),
@@ -138,10 +193,9 @@ fn opentelemetry_of_python() -> anyhow::Result<()> {
         ("duration", "s", ""),
         ("trace_id", "", ""),
     ];
-    expect(&mut engine, "otlp.span", &span)?;
-    expect_payload(&mut engine, "otlp.span", "checkout")?;
-    expect(&mut engine, "otlp.event", &[("amount", "", "9.5"), ("span_id", "", "")])?;
-    engine.stop()?.expect_code(0)?;
+    expect(engine, "otlp.span", &span)?;
+    expect_payload(engine, "otlp.span", "checkout")?;
+    expect(engine, "otlp.event", &[("amount", "", "9.5"), ("span_id", "", "")])?;
     Ok(())
 }
 
