@@ -1,5 +1,6 @@
 //! Where messages come from.
 
+mod amqp;
 mod any_net;
 mod apache_status;
 mod connections;
@@ -31,6 +32,7 @@ mod tcp;
 mod testing;
 mod udp;
 
+use self::amqp::AmqpInput;
 use self::apache_status::ApacheStatusInput;
 use self::file_polling::FilePollingInput;
 use self::haproxy::HaproxyInput;
@@ -60,6 +62,7 @@ use crate::plugin::Kind;
 
 /// The kinds of this family, one row each.
 pub const INPUTS: &[Kind<dyn Input>] = &[
+    Kind::input::<AmqpInput>(),
     Kind::input::<ApacheStatusInput>(),
     Kind::input::<FilePollingInput>(),
     Kind::input::<HaproxyInput>(),

@@ -1,9 +1,10 @@
 //! Sockets, TLS, HTTP client and server as all plugins use them.
 //!
 //! Stream sockets: an [`Address`] says where, a [`Listener`] or a [`Connector`] gives a [`Stream`],
-//! which is plain or under TLS. Datagrams: [`datagram`]. HTTP: [`http`]. All of it is bounded: the
+//! which is plain or under TLS. Datagrams: [`datagram`]. HTTP: [`http`]. AMQP: [`amqp`]. All of it is bounded: the
 //! connections of a listener, the time a connection may take, the size of a body.
 
+pub mod amqp;
 pub mod datagram;
 pub mod http;
 pub mod tls;

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::plugin::Kind;
 use crate::plugin::Output;
 
+mod amqp;
 mod carbon;
 mod connection;
 mod elasticsearch;
@@ -23,6 +24,7 @@ mod whisper;
 
 /// The kinds of this family, one row each.
 pub const OUTPUTS: &[Kind<dyn Output>] = &[
+    Kind::output::<amqp::AmqpOutput>(),
     Kind::output::<carbon::CarbonOutput>(),
     Kind::output::<elasticsearch::ElasticSearchOutput>(),
     Kind::output::<file::FileOutput>(),

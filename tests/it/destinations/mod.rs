@@ -1,9 +1,11 @@
 //! Destinations, each against the real program.
 
+mod amqp;
 mod elasticsearch;
 mod influxdb;
 mod nagios;
 mod prometheus;
+mod relay;
 mod server;
 mod smtp;
 mod syslog;
@@ -13,6 +15,7 @@ use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
+        amqp::trials(),
         elasticsearch::trials(),
         influxdb::trials(),
         nagios::trials(),

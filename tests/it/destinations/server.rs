@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -9,21 +10,22 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use nix::sys::signal::Signal;
+use nix::sys::signal::killpg;
+use nix::unistd::Pid;
 
 use crate::harness::Engine;
 
 /// How long a server may take to start: those in Java take their time on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A running program, killed when it is dropped.
+/// A running program and all that it has started, killed when it is dropped.
 pub(super) struct Server(Child);
 
 impl Server {
     /// Starts it and waits until something listens on the port.
-    pub(super) fn start(mut command: Command, port: u16) -> anyhow::Result<Server> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let mut server = Server(child);
+    pub(super) fn start(command: Command, port: u16) -> anyhow::Result<Server> {
+        let mut server = Server::spawn(command)?;
         server.wait_for(&format!("port {port}"), || {
             TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
         })?;
@@ -33,6 +35,7 @@ impl Server {
     /// Starts what is not heard on a port.
     pub(super) fn spawn(mut command: Command) -> anyhow::Result<Server> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0);
         Ok(Server(command.spawn().with_context(|| format!("cannot start {command:?}"))?))
     }
 
@@ -57,7 +60,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        if let Ok(group) = i32::try_from(self.0.id()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
         let _ = self.0.wait();
     }
 }

@@ -10,6 +10,7 @@
 pub(crate) mod http;
 pub(crate) mod moments;
 mod output;
+pub(crate) mod users;
 
 use std::io::Write;
 use std::net::SocketAddr;

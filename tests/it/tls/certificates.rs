@@ -10,14 +10,14 @@ use rcgen::Issuer;
 use rcgen::KeyPair;
 
 /// An authority that signs certificates into one folder.
-pub(super) struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     folder: &'a Path,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl<'a> Authority<'a> {
     /// Makes one and writes its own certificate into `<name>.pem`.
-    pub(super) fn new(folder: &'a Path, name: &str) -> anyhow::Result<Authority<'a>> {
+    pub(crate) fn new(folder: &'a Path, name: &str) -> anyhow::Result<Authority<'a>> {
         std::fs::create_dir_all(folder)?;
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::<String>::new())?;
@@ -28,12 +28,12 @@ impl<'a> Authority<'a> {
     }
 
     /// Signs a certificate for these hosts into `<name>.pem`, with its key in `<name>.key`.
-    pub(super) fn sign(&self, name: &str, hosts: &[&str]) -> anyhow::Result<()> {
+    pub(crate) fn sign(&self, name: &str, hosts: &[&str]) -> anyhow::Result<()> {
         self.sign_until(name, hosts, 2100)
     }
 
     /// Signs one that ends with the first day of `year`.
-    pub(super) fn sign_until(&self, name: &str, hosts: &[&str], year: i32) -> anyhow::Result<()> {
+    pub(crate) fn sign_until(&self, name: &str, hosts: &[&str], year: i32) -> anyhow::Result<()> {
         let key = KeyPair::generate()?;
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts)?;

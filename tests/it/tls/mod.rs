@@ -1,7 +1,7 @@
 //! TLS between engines, and with others: both ways, with certificates of clients, and refused
 //! wherever one is wrong.
 
-mod certificates;
+pub(crate) mod certificates;
 mod http;
 mod syslog;
 mod tcp;

@@ -13,6 +13,8 @@ use super::free_port;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use crate::harness::Place;
+use crate::harness::users::as_user;
+use crate::harness::users::give;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -35,25 +37,6 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A command that runs as another user where the tests run as root: these servers refuse that.
-fn as_user(user: &str, program: &str) -> Command {
-    if !nix::unistd::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", user, "--regid", user, "--clear-groups", program]);
-    command
-}
-
-/// Gives the folder of a place to a user.
-fn give(place: &Place, user: &str) -> anyhow::Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        let user = nix::unistd::User::from_name(user)?.context("there is no such user")?;
-        nix::unistd::chown(&place.path(""), Some(user.uid), Some(user.gid))?;
-    }
-    Ok(())
-}
-
 fn run(mut command: Command) -> anyhow::Result<()> {
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -71,7 +54,7 @@ fn postgresql() -> anyhow::Result<()> {
         shipped("postgresql.toml", &changes)
     };
     let server_place = Place::new("")?;
-    give(&server_place, "postgres")?;
+    give(&server_place, "postgres", "")?;
     let data = server_place.path("data").display().to_string();
     let bin = PathBuf::from("/usr/lib/postgresql/15/bin");
     server_place.write("password", "secret\n")?;
@@ -130,7 +113,7 @@ fn mariadb() -> anyhow::Result<()> {
         shipped("mysql.toml", &changes)
     };
     let server_place = Place::new("")?;
-    give(&server_place, "mysql")?;
+    give(&server_place, "mysql", "")?;
     let folder = server_place.path("").display().to_string();
     let data = format!("--datadir={folder}/data");
     let mut install = as_user("mysql", "mariadb-install-db");
@@ -176,7 +159,7 @@ fn mariadb() -> anyhow::Result<()> {
 fn rabbitmq() -> anyhow::Result<()> {
     let (port, amqp, dist, names) = (free_port()?, free_port()?, free_port()?, free_port()?);
     let server_place = Place::new("")?;
-    give(&server_place, "rabbitmq")?;
+    give(&server_place, "rabbitmq", "")?;
     let folder = server_place.path("").display().to_string();
     let folder = folder.trim_end_matches('/');
     server_place.write("enabled_plugins", "[rabbitmq_management].\n")?;
