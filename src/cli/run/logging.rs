@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -28,6 +29,23 @@ impl From<LogFormat> for Format {
             LogFormat::Journald => Format::Journald,
         }
     }
+}
+
+/// Reads what `--log-level` says: a level, or levels of modules with `,` between.
+///
+/// # Errors
+/// When a word in it is no level: taken as a module, it would silence everything else.
+pub(super) fn level(text: &str) -> Result<String, String> {
+    for part in text.split(',') {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        if level.is_empty() || level.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "`{level}` is no level, expected off, error, warn, info, debug or trace"
+            ));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// Starts logging at `level`, a level or a filter by module.
@@ -55,4 +73,22 @@ pub(super) fn start(level: &str, format: Format) -> anyhow::Result<()> {
         }
     };
     started.context("cannot start logging")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for sound in ["info", "WARN", "off", "heka=debug", "warn,heka::net=trace,heka=info"] {
+            assert_eq!(level(sound).as_deref(), Ok(sound));
+        }
+        for (wrong, word) in
+            [("nosuch", "nosuch"), ("", ""), ("heka=loud", "loud"), ("info,heka", "heka")]
+        {
+            let error = level(wrong).unwrap_err();
+            assert!(error.starts_with(&format!("`{word}` is no level")), "{error}");
+        }
+    }
 }

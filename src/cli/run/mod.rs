@@ -54,7 +54,7 @@ pub struct Command {
     base_dir: Option<PathBuf>,
     /// The least weighty lines to log: error, warn, info, debug or trace; or a filter such as
     /// `heka=debug`.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = logging::level)]
     log_level: Option<String>,
     /// How to write log lines.
     #[arg(long, value_name = "FORMAT")]
