@@ -176,6 +176,22 @@ function cjson.encode(value) end
 ---@param keep boolean
 function cjson.decode_null(keep) end
 
+---@type string
+cjson._NAME = nil
+
+---@type string
+cjson._VERSION = nil
+
+--- Whether NaN, Infinity and hexadecimal numbers are read; they are unless told otherwise.
+---@param take? boolean
+---@return boolean
+function cjson.decode_invalid_numbers(take) end
+
+--- Whether NaN and infinity are refused (false), written as JavaScript has them (true) or as "null".
+---@param how? boolean|string
+---@return boolean|string
+function cjson.encode_invalid_numbers(how) end
+
 ---@param depth? number
 ---@return number
 function cjson.decode_max_depth(depth) end
@@ -518,7 +534,8 @@ function File:close() end
 ---@return number?
 function io.open(filename, mode) end
 
----@param filename string
+--- The lines of a file, or of standard input.
+---@param filename? string
 ---@return fun(): string?
 function io.lines(filename) end
 
@@ -538,17 +555,46 @@ function io.tmpfile() end
 ---@return string?
 function io.type(value) end
 
---- Lines of standard input.
----@param format? string
----@return string?
-function io.read(format) end
+---@type File
+io.stdin = nil
 
---- To standard output.
+---@type File
+io.stdout = nil
+
+---@type File
+io.stderr = nil
+
+--- What `read` reads: standard input unless another is given.
+---@param file? File|string
+---@return File
+function io.input(file) end
+
+--- What `write` writes to: standard output unless another is given.
+---@param file? File|string
+---@return File
+function io.output(file) end
+
+---@param ... string|number
+---@return (string|number)? ...
+function io.read(...) end
+
 ---@param ... string|number
 ---@return boolean?
 ---@return string?
 ---@return number?
 function io.write(...) end
+
+---@return boolean?
+---@return string?
+---@return number?
+function io.flush() end
+
+--- Closes a file, or what `write` writes to.
+---@param file? File
+---@return boolean?
+---@return string?
+---@return number?
+function io.close(file) end
 
 ---@class IpSet
 local IpSet = {}
@@ -1128,6 +1174,27 @@ function socket.gettime() end
 
 ---@param seconds number
 function socket.sleep(seconds) end
+
+--- Those that can be read and those that can be written to, each by its number and by itself; and timeout where
+--- there are none.
+---@param readers? Socket[]
+---@param writers? Socket[]
+---@param seconds? number
+---@return table
+---@return table
+---@return string?
+function socket.select(readers, writers, seconds) end
+
+socket.dns = {}
+
+---@return string
+function socket.dns.gethostname() end
+
+--- The first address, and a table of all.
+---@param host string
+---@return string?
+---@return any
+function socket.dns.toip(host) end
 
 ---@class StreamReader
 local StreamReader = {}

@@ -137,7 +137,7 @@ async fn take(
     (batch, checkpoint): Handed,
 ) -> anyhow::Result<()> {
     if !batch.is_empty() {
-        stream.messages(batch).await?;
+        stream.undecoded(batch).await?;
     }
     if let Some(checkpoint) = checkpoint {
         position.offset += 1;
@@ -291,7 +291,22 @@ mod tests {
                for line in f:lines() do lines[#lines + 1] = line end
                assert(f:seek('set') == 0 and f:read(3) == 'one' and f:read('*l') == '')
                assert(f:read('*n') == 2 and f:read('*a') == '\\nthree' and f:read('*l') == nil)
+               assert(f:read(0) == nil and f:read('*a') == '')
+               f:seek('set', 4)
+               local number, line = f:read('*n', '*l')
+               assert(number == 2 and line == '' and f:read(0) == '' and f:read(99) == 'three')
+               assert(tostring(f) == 'file (0x0)')
                f:close()
+               assert(io.input('{0}') ~= io.stdin and io.read('*l', 1) == 'one' and io.read() == '')
+               local rest = {{}}
+               for line in io.lines() do rest[#rest + 1] = line end
+               assert(table.concat(rest) == 'three' and io.read() == nil and io.input():close())
+               assert(io.output('{0}') and io.write('12;', 0.5, ' x') and io.close())
+               local f = io.open('{0}')
+               local first, one, second, two, third = f:read('*n', 1, '*n', 1, '*n')
+               assert(first == 12 and one == ';' and second == 0.5 and two == ' ' and third == nil)
+               f:close()
+               assert(io.type(io.stdout) == 'file' and io.stderr:write(''))
                assert(not pcall(f.read, f) and io.type(f) == 'closed file')
                inject_message({{Payload = table.concat(lines, ',')}})
                local none, why, number = io.open('/nonexistent/x')
@@ -319,6 +334,23 @@ mod tests {
                a:settimeout(0.01)
                local _, why = a:receive()
                inject_message({{Payload = data .. ' ' .. ip .. ' ' .. why}})
+
+               local one, other = assert(socket.tcp()), assert(socket.tcp())
+               assert(one:bind('127.0.0.1', 0) == 1 and other:bind('127.0.0.1', 0) == 1)
+               local ip, port = one:getsockname()
+               assert(select(2, one:accept()) == 'not listening' and one:listen(5) == 1)
+               local _, own = other:getsockname()
+               assert(other:connect(ip, port) == 1)
+               local ready, _, why = socket.select({{one, other}}, nil, 10)
+               assert(#ready == 1 and ready[1] == one and ready[one] == 1 and why == nil)
+               local peer = one:accept()
+               assert(select(2, peer:getpeername()) == own)
+               local reads, writes, why = socket.select({{peer}}, {{}}, 0)
+               assert(#reads == 0 and #writes == 0 and why == 'timeout')
+               other:send('x')
+               local reads, writes = socket.select({{peer, other}}, {{other, other}}, 10)
+               assert(reads[1] == peer and #writes == 2 and writes[other] == 2)
+               assert(socket.dns.toip('127.0.0.1') == '127.0.0.1' and socket.dns.gethostname())
 
                local reader = create_stream_reader('test')
                local framed = io.popen(\"printf 'x\\\\036\\\\002\\\\010\\\\002\\\\037\\\\012\\\\000'\"):read('*a')

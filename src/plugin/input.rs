@@ -153,6 +153,10 @@ pub trait Delivery: Send {
     async fn whole(&mut self, bytes: Bytes, origin: Option<Arc<Origin>>) -> anyhow::Result<()>;
     /// See [`Stream::messages`].
     async fn messages(&mut self, batch: Batch) -> anyhow::Result<()>;
+    /// See [`Stream::undecoded`].
+    async fn undecoded(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.messages(batch).await
+    }
     /// See [`Stream::end`].
     async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()>;
     /// See [`Stream::frames`].
@@ -208,6 +212,14 @@ impl Stream {
     /// When the engine stops.
     pub async fn messages(&mut self, batch: Batch) -> anyhow::Result<()> {
         self.delivery.messages(batch).await
+    }
+
+    /// Hands over messages for the decoder of the section to go on with, where it names one.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn undecoded(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.delivery.undecoded(batch).await
     }
 
     /// Says that the bytes end here. What is left of a record is delivered when `keep_incomplete`

@@ -16,6 +16,7 @@ use super::api::cjson::Style;
 use super::failure::Usage;
 use super::feed::Pending;
 use super::feed::Settled;
+use super::files::Standard;
 use super::pattern::Patterns;
 use super::raw::Complaint;
 use super::raw::Loan;
@@ -50,6 +51,7 @@ pub(super) struct Context {
     pub(super) fields: i32,
     pub(super) tape: Tape,
     pub(super) json: Style,
+    pub(super) standard: Standard,
     pub(super) scratch: Vec<u8>,
     pub(super) values: ArrayBuilder,
     pub(super) uuids: Uuids,
@@ -154,6 +156,7 @@ impl Context {
             fields: 0,
             tape: Tape::default(),
             json: Style::default(),
+            standard: Standard::default(),
             scratch: Vec::new(),
             values: ArrayBuilder::default(),
             uuids: Uuids::default(),

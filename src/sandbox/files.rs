@@ -6,6 +6,10 @@ use std::io::Read;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use super::context::Context;
 use super::raw::Args;
@@ -15,9 +19,31 @@ use super::waiting;
 /// What is read ahead and held back, each, in bytes.
 pub(super) const BUFFER: usize = 16 * 1024;
 
-/// A file as a script holds it.
+/// A file as a script holds it; several objects may stand for the same one.
+#[derive(Clone, Debug)]
+pub(super) struct LuaFile(Arc<Mutex<OpenFile>>);
+
+impl LuaFile {
+    pub(super) fn new(file: OpenFile) -> LuaFile {
+        LuaFile(Arc::new(Mutex::new(file)))
+    }
+
+    /// The file itself, for as long as the answer is kept.
+    pub(super) fn lock(&self) -> MutexGuard<'_, OpenFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files that `io.read` and `io.write` are about, made when they are first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Standard {
+    pub(super) input: Option<LuaFile>,
+    pub(super) output: Option<LuaFile>,
+}
+
+/// A file that is open, or was.
 #[derive(Debug)]
-pub(super) struct LuaFile {
+pub(super) struct OpenFile {
     /// `None` when it is closed.
     pub(super) file: Option<File>,
     child: Option<Child>,
@@ -27,12 +53,12 @@ pub(super) struct LuaFile {
     /// Bytes not yet written.
     pub(super) behind: Vec<u8>,
     pub(super) is_unbuffered: bool,
-    is_at_end: bool,
+    pub(super) is_at_end: bool,
 }
 
-impl LuaFile {
-    pub(super) fn new(file: File, child: Option<Child>) -> LuaFile {
-        LuaFile {
+impl OpenFile {
+    pub(super) fn new(file: File, child: Option<Child>) -> OpenFile {
+        OpenFile {
             file: Some(file),
             child,
             ahead: Vec::new(),
@@ -93,7 +119,7 @@ impl LuaFile {
     }
 }
 
-impl Drop for LuaFile {
+impl Drop for OpenFile {
     fn drop(&mut self) {
         let _ = self.write_behind();
         self.file = None;
@@ -102,62 +128,4 @@ impl Drop for LuaFile {
             let _ = child.wait();
         }
     }
-}
-
-/// Reads until `is_enough` says how many bytes are wanted, or the end.
-pub(super) fn take(
-    cx: &mut Context,
-    args: &Args<'_>,
-    file: &mut LuaFile,
-    is_enough: impl Fn(&[u8]) -> Option<usize>,
-) -> Result<(Vec<u8>, bool), Complaint> {
-    loop {
-        if let Some(count) = is_enough(&file.ahead[file.taken..]) {
-            let taken = file.ahead[file.taken..file.taken + count].to_vec();
-            file.taken += count;
-            return Ok((taken, true));
-        }
-        if !args.admit(file.ahead.len() - file.taken + BUFFER) {
-            return Err("not enough memory".into());
-        }
-        if !file.fill(cx, args)? {
-            let rest = file.ahead.split_off(file.taken);
-            if !file.is_at_end {
-                // Only a stop ends the wait: the rest stays for whoever asks again.
-                file.ahead = rest;
-                file.taken = 0;
-                return Ok((Vec::new(), false));
-            }
-            file.ahead.clear();
-            file.taken = 0;
-            return Ok((rest, false));
-        }
-    }
-}
-
-/// The next line without its end; `None` at the end.
-pub(super) fn line(
-    cx: &mut Context,
-    args: &Args<'_>,
-    file: &mut LuaFile,
-) -> Result<Option<Vec<u8>>, Complaint> {
-    let newline = |bytes: &[u8]| memchr::memchr(b'\n', bytes).map(|at| at + 1);
-    let (mut line, is_ended) = take(cx, args, file, newline)?;
-    if is_ended {
-        line.pop();
-    }
-    Ok((is_ended || !line.is_empty()).then_some(line))
-}
-
-/// The next word, blanks before it passed over.
-pub(super) fn word(
-    cx: &mut Context,
-    args: &Args<'_>,
-    file: &mut LuaFile,
-) -> Result<Option<Vec<u8>>, Complaint> {
-    let blank = |bytes: &[u8]| bytes.iter().position(|byte| !byte.is_ascii_whitespace());
-    take(cx, args, file, blank)?;
-    let end = |bytes: &[u8]| bytes.iter().position(u8::is_ascii_whitespace);
-    let (word, _) = take(cx, args, file, end)?;
-    Ok((!word.is_empty()).then_some(word))
 }

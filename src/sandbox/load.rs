@@ -1,5 +1,6 @@
 //! Makes a sandbox: state, API, script.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::snapshot::Version;
 use super::spec::ConfigValue;
 use super::spec::Limits;
 use super::spec::Spec;
+use super::vararg;
 use super::watchdog::Watch;
 
 /// Loading may take this much of the CPU limit of a call.
@@ -43,7 +45,7 @@ impl Sandbox {
         {
             let _watched =
                 watch.watch(state.interrupt(), spec.limits.cpu.saturating_mul(LOAD_FACTOR));
-            state.run(&chunk, script_text(&spec.script.text)).map_err(failed)?;
+            state.run(&chunk, &script_text(&spec.script.text)).map_err(failed)?;
         }
         if !state.has_entry(Entry::ProcessMessage) {
             return Err(Error {
@@ -90,12 +92,17 @@ pub(super) fn chunk_name(path: &Path) -> CString {
     CString::new(name).unwrap_or_default()
 }
 
-/// The script without a first line that is for the shell; the line itself stays, so that numbers
-/// in messages are right.
-pub(super) fn script_text(text: &str) -> &[u8] {
-    match text.strip_prefix("#!") {
-        Some(rest) => rest.find('\n').map_or(b"", |end| &rest.as_bytes()[end..]),
-        None => text.as_bytes(),
+/// The script as it is compiled: without a first line that is for the shell, and with the tables of
+/// further arguments that Lua 5.1 has. Every line stays where it is, so that numbers in messages are
+/// right.
+pub(super) fn script_text(text: &str) -> Cow<'_, [u8]> {
+    let text = match text.strip_prefix("#!") {
+        Some(rest) => rest.find('\n').map_or("", |end| &rest[end..]),
+        None => text,
+    };
+    match vararg::with_tables(text) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

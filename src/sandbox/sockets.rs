@@ -20,6 +20,7 @@ use socket2::Type;
 
 use super::arguments::Call;
 use super::context::Context;
+use super::raw::Answer;
 use super::raw::Args;
 use super::raw::Complaint;
 use super::waiting;
@@ -32,6 +33,8 @@ pub(super) const CHUNK: usize = 16 * 1024;
 pub(super) enum State {
     /// Neither bound nor connected; whether it is to be UDP.
     Fresh(bool),
+    /// Bound to an address, to listen there or to connect from there.
+    Bound(Socket),
     Stream(TcpStream),
     Listener(TcpListener),
     Datagram(UdpSocket),
@@ -62,6 +65,7 @@ impl LuaSocket {
             State::Stream(stream) => Some(stream.as_fd()),
             State::Listener(listener) => Some(listener.as_fd()),
             State::Datagram(socket) => Some(socket.as_fd()),
+            State::Bound(socket) => Some(socket.as_fd()),
             State::Fresh(_) | State::Closed => None,
         }
     }
@@ -80,17 +84,30 @@ pub(super) fn addresses(
     Ok(found.map(Iterator::collect))
 }
 
-/// Connects to the first of the addresses that answers.
+/// A TCP socket bound to the first of the addresses.
+pub(super) fn bind(found: &[SocketAddr]) -> Result<Socket, Error> {
+    let address = found.first().ok_or(ErrorKind::NotFound)?;
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&(*address).into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Connects to the first of the addresses that answers, from where `bound` is, if anywhere.
 pub(super) fn dial(
     cx: &mut Context,
     args: &Args<'_>,
-    found: &[SocketAddr],
+    (bound, found): (Option<&Socket>, &[SocketAddr]),
     deadline: Option<Instant>,
 ) -> Result<Result<TcpStream, Error>, Complaint> {
     let mut last = Error::new(ErrorKind::NotFound, "host not found");
     for address in found {
-        let begun = Socket::new(Domain::for_address(*address), Type::STREAM, None)
-            .and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+        let begun = match bound {
+            Some(bound) => bound.try_clone(),
+            None => Socket::new(Domain::for_address(*address), Type::STREAM, None)
+                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket)),
+        };
         let socket = match begun {
             Ok(socket) => socket,
             Err(error) => return Ok(Err(error)),
@@ -112,6 +129,14 @@ pub(super) fn dial(
         }
     }
     Ok(Err(last))
+}
+
+/// nil and what went wrong.
+pub(super) fn failed<'a>(cx: &mut Context, text: &str) -> Answer<'a> {
+    cx.tape.clear();
+    cx.tape.nil();
+    cx.tape.text(text.as_bytes());
+    Answer::Tape(2)
 }
 
 /// What scripts are told of an error.

@@ -38,6 +38,32 @@ pub(super) fn writable(
     wait(cx, args, (fd, PollFlags::POLLOUT), deadline, |_| true)
 }
 
+/// Waits until one of several descriptors can be used; `false` when the time is up, or the script is to
+/// end. What can be used is in them.
+pub(super) fn any(
+    cx: &mut Context,
+    args: &Args<'_>,
+    fds: &mut [PollFd<'_>],
+    deadline: Option<Instant>,
+) -> Result<bool, Complaint> {
+    let mut is_first = true;
+    loop {
+        let slice = if is_first { 0 } else { slice_until(deadline) };
+        match poll(fds, PollTimeout::from(slice)) {
+            Ok(0) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(format!("cannot wait: {error}").into()),
+        }
+        args.go_on()?;
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) || !cx.is_running() {
+            return Ok(false);
+        }
+        if std::mem::take(&mut is_first) {
+            cx.hand_over();
+        }
+    }
+}
+
 fn wait(
     cx: &mut Context,
     args: &Args<'_>,

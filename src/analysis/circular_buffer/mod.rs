@@ -184,6 +184,23 @@ impl CircularBuffer {
         self.changes.is_some()
     }
 
+    /// Keeps changes from now on; what the cells hold counts as added since the beginning.
+    pub fn keep_changes(&mut self) {
+        if self.changes.is_some() {
+            return;
+        }
+        let mut changes = BTreeMap::new();
+        for interval in self.oldest()..=self.interval {
+            let Some(start) = self.find(interval) else { continue };
+            let row = &self.values[start..start + self.columns];
+            if row.iter().any(|value| is_change(*value)) {
+                let only = |value: &f64| if is_change(*value) { *value } else { f64::NAN };
+                changes.insert(interval, row.iter().map(only).collect());
+            }
+        }
+        self.changes = Some(changes);
+    }
+
     /// When the newest row begins, in nanoseconds since the epoch.
     #[must_use]
     pub fn current_time(&self) -> i64 {
@@ -358,4 +375,9 @@ impl CircularBuffer {
             }
         }
     }
+}
+
+/// Tells whether what a cell holds was added to it.
+fn is_change(value: f64) -> bool {
+    !value.is_nan() && value != 0.0
 }

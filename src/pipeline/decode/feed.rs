@@ -135,6 +135,21 @@ impl Feed<'_> {
         }
     }
 
+    /// Takes over messages, after the decoder has gone on with each where there is one.
+    pub(super) fn undecoded(&mut self, stream: &mut Stream, batch: &Batch) {
+        if stream.decoding.is_none() || batch.is_empty() {
+            return self.messages(stream, batch);
+        }
+        for index in 0..batch.len() {
+            let bytes = batch.message(index).bytes();
+            let piece = Piece { bytes, form: Form::Message, signer: None, origin: None };
+            let messages = self.decode(stream, &piece);
+            stream.plan.counters.messages.add(messages);
+            self.open.touch(self.number, stream);
+            self.open.append_if_full();
+        }
+    }
+
     /// Ends the bytes of a stream.
     pub(super) fn end(&mut self, stream: &mut Stream, keep_incomplete: bool) {
         let carry = std::mem::take(&mut stream.carry);

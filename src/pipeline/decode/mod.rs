@@ -56,6 +56,8 @@ pub(super) enum Work {
     Whole(Bytes, Option<Arc<Origin>>),
     /// Messages that are ready.
     Messages(Batch),
+    /// Messages that the decoder goes on with.
+    Undecoded(Batch),
     /// The bytes end here.
     End { keep_incomplete: bool },
     /// Whole frames, and where the source then is.
@@ -248,6 +250,7 @@ impl Thread {
             Work::Bytes(bytes) => feed.bytes(stream, &bytes),
             Work::Whole(bytes, origin) => feed.whole(stream, &bytes, origin.as_deref()),
             Work::Messages(batch) => feed.messages(stream, &batch),
+            Work::Undecoded(batch) => feed.undecoded(stream, &batch),
             Work::End { keep_incomplete } => feed.end(stream, keep_incomplete),
             Work::Frames(bytes, position) => feed.frames(stream, &bytes, position),
             Work::Append(appended) => {
@@ -319,6 +322,10 @@ impl crate::plugin::Delivery for Opened {
 
     async fn messages(&mut self, batch: Batch) -> anyhow::Result<()> {
         self.put(Work::Messages(batch)).await
+    }
+
+    async fn undecoded(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.put(Work::Undecoded(batch)).await
     }
 
     async fn end(&mut self, keep_incomplete: bool) -> anyhow::Result<()> {

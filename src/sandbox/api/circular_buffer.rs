@@ -110,6 +110,22 @@ fn this<'a>(args: &Args<'a>) -> Result<RefMut<'a, CircularBuffer>, Complaint> {
     args.object::<CircularBuffer>(1).ok_or_else(|| "circular_buffer expected".into())
 }
 
+/// The buffer, which keeps changes from now on: Hindsight's always do.
+fn tracked<'a>(args: &Args<'a>) -> Result<RefMut<'a, CircularBuffer>, Complaint> {
+    let mut buffer = this(args)?;
+    if buffer.keeps_changes() {
+        return Ok(buffer);
+    }
+    let (rows, columns, _) = buffer.configuration();
+    if !CircularBuffer::footprint_of(rows, columns, true).is_some_and(|bytes| args.admit(bytes)) {
+        return Err("not enough memory".into());
+    }
+    buffer.keep_changes();
+    drop(buffer);
+    args.recount(1)?;
+    this(args)
+}
+
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -254,7 +270,8 @@ fn format<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
         Some(b"cbufd") => Format::Changes,
         _ => return Err("bad argument #1 to 'format' (cbuf or cbufd)".into()),
     };
-    this(&args)?.use_format(format);
+    let mut buffer = if format == Format::Changes { tracked(&args)? } else { this(&args)? };
+    buffer.use_format(format);
     Ok(Answer::Argument(1))
 }
 
@@ -271,16 +288,16 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 }
 
 /// `cb:get_delta(ns, column)` → what was added to the cell since the changes were printed, NaN for
-/// nothing; nil outside the window, and where changes are not kept.
+/// nothing; nil outside the window.
 fn get_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
+    let buffer = tracked(&args)?;
     let column = column(&args, 3, buffer.configuration().1)?;
     Ok(or_nil(buffer.change_of(time(&args, 2)?, column)))
 }
 
 /// `cb:reset_delta()` forgets the changes.
 fn reset_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    this(&args)?.forget_changes();
+    tracked(&args)?.forget_changes();
     Ok(Answer::Nothing)
 }
 
@@ -291,6 +308,7 @@ fn get_range<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
 
 /// `cb:get_range_delta(column[, start[, end]])` → a list of the changes, as `get_range`.
 fn get_range_delta<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    drop(tracked(&args)?);
     range(cx, args, CircularBuffer::change_of)
 }
 

@@ -4,17 +4,12 @@
 //! members of an object are written in the order of their names, so that the same table always
 //! makes the same text. A null is dropped unless `decode_null(true)` asks for `cjson.null`.
 
-use std::fmt;
-
-use serde::Deserializer;
-use serde::de::DeserializeSeed;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
 use smallvec::SmallVec;
 
 use crate::formats::json_text;
 use crate::sandbox::context::Context;
+use crate::sandbox::json;
+use crate::sandbox::json::Reading;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
@@ -22,7 +17,6 @@ use crate::sandbox::raw::Kind;
 use crate::sandbox::raw::Named;
 use crate::sandbox::raw::Place;
 use crate::sandbox::raw::Table;
-use crate::sandbox::raw::Tape;
 use crate::sandbox::raw::Value;
 use crate::stdx::decimal;
 
@@ -31,6 +25,8 @@ pub(super) const FUNCTIONS: &[Named] = &[
     (c"decode", decode),
     (c"decode_null", decode_null),
     (c"decode_max_depth", decode_max_depth),
+    (c"decode_invalid_numbers", decode_invalid_numbers),
+    (c"encode_invalid_numbers", encode_invalid_numbers),
     (c"encode_max_depth", encode_max_depth),
     (c"encode_number_precision", encode_number_precision),
     (c"encode_sparse_array", encode_sparse_array),
@@ -43,6 +39,9 @@ const DEEPEST: usize = 120;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sandbox) struct Style {
     keeps_null: bool,
+    /// Whether numbers that JSON does not have are read.
+    reads_invalid: bool,
+    writes_invalid: Invalid,
     decode_depth: usize,
     encode_depth: usize,
     digits: usize,
@@ -52,10 +51,21 @@ pub(in crate::sandbox) struct Style {
     sparse_safe: usize,
 }
 
+/// What becomes of NaN and infinity when they are to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Invalid {
+    Refused,
+    Null,
+    /// As JavaScript has them.
+    Written,
+}
+
 impl Default for Style {
     fn default() -> Style {
         Style {
             keeps_null: false,
+            reads_invalid: true,
+            writes_invalid: Invalid::Refused,
             decode_depth: DEEPEST,
             encode_depth: DEEPEST,
             digits: 14,
@@ -70,123 +80,14 @@ impl Default for Style {
 fn decode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let text = args.text(1).ok_or("bad argument #1 to 'decode' (string expected)")?;
     let memory = cx.setting.limits.memory;
-    let limit = if memory == 0 { usize::MAX } else { memory / 2 };
-    let tape = &mut cx.tape;
-    tape.clear();
-    let seed = Seed { tape, style: cx.json, limit, depth: 0 };
-    let result = if std::str::from_utf8(text).is_ok() {
-        parse(text, seed)
-    } else {
-        parse(String::from_utf8_lossy(text).as_bytes(), seed)
+    let reading = Reading {
+        keeps_null: cx.json.keeps_null,
+        takes_invalid: cx.json.reads_invalid,
+        depth: cx.json.decode_depth,
+        limit: if memory == 0 { usize::MAX } else { memory / 2 },
     };
-    result.map_err(|error| format!("cjson.decode() {error}"))?;
+    json::decode(text, reading, &mut cx.tape).map_err(|error| format!("cjson.decode() {error}"))?;
     Ok(Answer::Tape(1))
-}
-
-fn parse(text: &[u8], seed: Seed<'_>) -> Result<(), serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    seed.deserialize(&mut json)?;
-    json.end()
-}
-
-struct Seed<'t> {
-    tape: &'t mut Tape,
-    style: Style,
-    limit: usize,
-    depth: usize,
-}
-
-impl Seed<'_> {
-    fn inner(&mut self) -> Seed<'_> {
-        Seed { tape: self.tape, style: self.style, limit: self.limit, depth: self.depth + 1 }
-    }
-
-    fn admit<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.tape.footprint() > self.limit {
-            return Err(E::custom("not enough memory"));
-        }
-        Ok(())
-    }
-
-    fn descend<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.depth >= self.style.decode_depth {
-            return Err(E::custom("too many nested data structures"));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        if self.style.keeps_null {
-            self.tape.null();
-        } else {
-            self.tape.nil();
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
-        self.tape.bool(truth);
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, integer: i64) -> Result<(), E> {
-        self.tape.number(integer as f64);
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, integer: u64) -> Result<(), E> {
-        self.tape.number(integer as f64);
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.tape.number(number);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.tape.text(text.as_bytes());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        self.descend()?;
-        self.tape.table(items.size_hint().unwrap_or(0), 0);
-        let mut index = 0;
-        while items.next_element_seed(self.inner())?.is_some() {
-            index += 1;
-            self.tape.item(index);
-            self.admit()?;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
-        self.descend()?;
-        self.tape.table(0, members.size_hint().unwrap_or(0));
-        while let Some(()) = members.next_key_seed(self.inner())? {
-            members.next_value_seed(self.inner())?;
-            self.tape.pair();
-            self.admit()?;
-        }
-        Ok(())
-    }
 }
 
 /// `cjson.encode(value)` → text.
@@ -230,7 +131,17 @@ impl Encoder<'_> {
     #[allow(clippy::cast_possible_truncation, reason = "the number was found to fit")]
     fn number(&mut self, number: f64) -> Result<(), Complaint> {
         if !number.is_finite() {
-            return Err("Cannot serialise number: must not be NaN or Inf".into());
+            let text: &[u8] = match self.style.writes_invalid {
+                Invalid::Refused => {
+                    return Err("Cannot serialise number: must not be NaN or Inf".into());
+                }
+                Invalid::Null => b"null",
+                Invalid::Written if number.is_nan() => b"NaN",
+                Invalid::Written if number > 0.0 => b"Infinity",
+                Invalid::Written => b"-Infinity",
+            };
+            self.out.extend_from_slice(text);
+            return Ok(());
         }
         if number.fract() == 0.0 && number.abs() < 9e18 {
             json_text::put_integer(self.out, number as i64);
@@ -335,6 +246,38 @@ impl Encoder<'_> {
 fn decode_null<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     cx.json.keeps_null = args.truth(1);
     Ok(Answer::Nothing)
+}
+
+/// `cjson.decode_invalid_numbers([true or false])` → whether NaN, infinity and hexadecimal are read.
+fn decode_invalid_numbers<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    if !args.is_absent(1) {
+        cx.json.reads_invalid = args.truth(1);
+    }
+    Ok(Answer::Bool(cx.json.reads_invalid))
+}
+
+/// `cjson.encode_invalid_numbers([true, false or "null"])` → what becomes of NaN and infinity: they are
+/// written as JavaScript has them, refused, or written as null.
+fn encode_invalid_numbers<'a>(
+    cx: &'a mut Context,
+    args: Args<'a>,
+) -> Result<Answer<'a>, Complaint> {
+    let invalid = &mut cx.json.writes_invalid;
+    match args.value(1) {
+        Value::Nil => {}
+        Value::Bool(true) => *invalid = Invalid::Written,
+        Value::Bool(false) => *invalid = Invalid::Refused,
+        Value::Text(b"null") => *invalid = Invalid::Null,
+        _ => return Err("bad argument #1 (true, false or \"null\" expected)".into()),
+    }
+    Ok(match invalid {
+        Invalid::Refused => Answer::Bool(false),
+        Invalid::Written => Answer::Bool(true),
+        Invalid::Null => Answer::Text(b"null"),
+    })
 }
 
 /// `cjson.decode_max_depth([depth])` → depth.

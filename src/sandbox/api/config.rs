@@ -1,6 +1,7 @@
 //! `read_config`: the values of the section's `config`.
 
 use crate::sandbox::context::Context;
+use crate::sandbox::context::Setting;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
@@ -18,7 +19,7 @@ pub(super) fn read_config<'a>(
     let name = args.text(1).ok_or("read_config() takes the name of a value, a string")?;
     let name = std::str::from_utf8(name).unwrap_or_default();
     Ok(match cx.setting.config.get(name) {
-        None => Answer::Nil,
+        None => of_section(&cx.setting, name),
         Some(ConfigValue::Bool(truth)) => Answer::Bool(*truth),
         Some(ConfigValue::Integer(integer)) => Answer::Number(*integer as f64),
         Some(ConfigValue::Double(number)) => Answer::Number(*number),
@@ -29,6 +30,19 @@ pub(super) fn read_config<'a>(
             Answer::Tape(1)
         }
     })
+}
+
+/// What the section or the engine says where `config` says nothing, under Hindsight's names.
+fn of_section<'a>(setting: &'a Setting, name: &str) -> Answer<'a> {
+    match name {
+        "Logger" => Answer::Text(setting.name.as_bytes()),
+        "Hostname" => Answer::Text(setting.hostname.as_bytes()),
+        "Pid" => Answer::Number(f64::from(setting.pid)),
+        "memory_limit" => Answer::Number(setting.limits.memory as f64),
+        "output_limit" if setting.limits.output == usize::MAX => Answer::Number(0.0),
+        "output_limit" => Answer::Number(setting.limits.output as f64),
+        _ => Answer::Nil,
+    }
 }
 
 fn write(tape: &mut Tape, value: &ConfigValue) {

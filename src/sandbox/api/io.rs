@@ -4,13 +4,14 @@
 //! which can be called.
 
 use std::any::Any;
+use std::ffi::CStr;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io::Error;
 use std::io::Seek;
 use std::io::SeekFrom;
-use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
@@ -20,9 +21,7 @@ use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::files::BUFFER;
 use crate::sandbox::files::LuaFile;
-use crate::sandbox::files::line;
-use crate::sandbox::files::take;
-use crate::sandbox::files::word;
+use crate::sandbox::files::OpenFile;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
@@ -30,7 +29,7 @@ use crate::sandbox::raw::Library;
 use crate::sandbox::raw::Object;
 use crate::sandbox::raw::ObjectKind;
 use crate::sandbox::raw::Value;
-use crate::sandbox::waiting;
+use crate::sandbox::reading;
 use crate::stdx::decimal;
 
 /// The library.
@@ -42,8 +41,12 @@ pub(super) const LIBRARY: Library = Library {
         (c"popen", popen),
         (c"tmpfile", tmpfile),
         (c"type", kind),
+        (c"input", input),
+        (c"output", output),
         (c"read", read_standard),
         (c"write", write_standard),
+        (c"flush", flush_standard),
+        (c"close", close_standard),
     ],
     parts: &[],
     kinds: &[ObjectKind {
@@ -58,7 +61,7 @@ pub(super) const LIBRARY: Library = Library {
             (c"setvbuf", setvbuf),
             (c"close", close),
         ],
-        metamethods: &[(c"__call", next_line)],
+        metamethods: &[(c"__call", next_line), (c"__tostring", tostring)],
         load: |_| None,
     }],
 };
@@ -128,20 +131,25 @@ fn open<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     };
     match options.open(path) {
         Ok(file) => {
-            cx.park(Box::new(LuaFile::new(file, None)));
+            cx.park(Box::new(LuaFile::new(OpenFile::new(file, None))));
             Ok(Answer::Parked)
         }
         Err(error) => Ok(failed(cx, Some(path), &error)),
     }
 }
 
-/// `io.lines(filename)` → what gives its lines.
+/// `io.lines([filename])` → what gives its lines; those of standard input where it is left out.
 fn lines<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("lines", args);
+    if call.is_absent(1) {
+        let file = standard_input(cx)?;
+        cx.park(Box::new(file));
+        return Ok(Answer::Parked);
+    }
     let path = path(&call, 1)?;
     let file = File::open(path);
     let file = file.map_err(|error| call.refused(1, "filename", error))?;
-    cx.park(Box::new(LuaFile::new(file, None)));
+    cx.park(Box::new(LuaFile::new(OpenFile::new(file, None))));
     Ok(Answer::Parked)
 }
 
@@ -170,7 +178,7 @@ fn popen<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
     });
     match opened {
         Ok((Some(pipe), child)) => {
-            cx.park(Box::new(LuaFile::new(File::from(pipe), Some(child))));
+            cx.park(Box::new(LuaFile::new(OpenFile::new(File::from(pipe), Some(child)))));
             Ok(Answer::Parked)
         }
         Ok((None, _)) => Err("popen() has no pipe".into()),
@@ -185,7 +193,7 @@ fn tmpfile<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint
     match opened {
         Ok(file) => {
             let _ = std::fs::remove_file(&path);
-            cx.park(Box::new(LuaFile::new(file, None)));
+            cx.park(Box::new(LuaFile::new(OpenFile::new(file, None))));
             Ok(Answer::Parked)
         }
         Err(error) => Ok(failed(cx, Some(&path), &error)),
@@ -195,52 +203,128 @@ fn tmpfile<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `io.type(value)` → `file`, `closed file`, or nil.
 fn kind<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     Ok(match args.object::<LuaFile>(1) {
-        Some(file) if file.file.is_some() => Answer::Text(b"file"),
+        Some(file) if file.lock().file.is_some() => Answer::Text(b"file"),
         Some(_) => Answer::Text(b"closed file"),
         None => Answer::Nil,
     })
 }
 
-/// `io.read(...)` reads standard input.
-fn read_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let input = std::io::stdin().as_fd().try_clone_to_owned();
-    let mut input = LuaFile::new(File::from(input.map_err(|error| error.to_string())?), None);
-    // What is read ahead would be lost, so it is read byte by byte.
-    let mut line = Vec::new();
-    let mut byte = [0];
-    let is_line = args.is_absent(1) || args.text(1) == Some(b"*l");
-    if !is_line {
-        return Err("io.read() reads lines alone; io.open('/dev/stdin') has the rest".into());
-    }
-    loop {
-        let file = input.file()?;
-        if !waiting::readable(cx, &args, file.as_fd(), None)? || input.read_some(&mut byte)? == 0 {
-            break;
-        }
-        if byte[0] == b'\n' {
-            cx.scratch.clear();
-            cx.scratch.extend_from_slice(&line);
-            return Ok(Answer::Text(&cx.scratch));
-        }
-        line.push(byte[0]);
-        if !args.admit(line.len()) {
-            return Err("not enough memory".into());
-        }
-    }
-    cx.scratch.clear();
-    cx.scratch.extend_from_slice(&line);
-    Ok(if line.is_empty() { Answer::Nil } else { Answer::Text(&cx.scratch) })
+/// A file that stands for one of the process.
+fn of_process(fd: BorrowedFd<'_>) -> Result<LuaFile, Complaint> {
+    let owned = fd.try_clone_to_owned().map_err(|error| error.to_string())?;
+    let mut file = OpenFile::new(File::from(owned), None);
+    file.is_unbuffered = true;
+    Ok(LuaFile::new(file))
 }
 
-/// `io.write(...)` writes to standard output.
-fn write_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut bytes = Vec::new();
-    gather(&Call::function("write", args), &mut bytes)?;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(&bytes).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Answer::Bool(true)),
-        Err(error) => Ok(failed(cx, None, &error)),
+/// What `io.read` reads.
+fn standard_input(cx: &mut Context) -> Result<LuaFile, Complaint> {
+    if cx.standard.input.is_none() {
+        cx.standard.input = Some(of_process(std::io::stdin().as_fd())?);
     }
+    cx.standard.input.clone().ok_or_else(|| "there is no standard input".into())
+}
+
+/// What `io.write` writes to.
+fn standard_output(cx: &mut Context) -> Result<LuaFile, Complaint> {
+    if cx.standard.output.is_none() {
+        cx.standard.output = Some(of_process(std::io::stdout().as_fd())?);
+    }
+    cx.standard.output.clone().ok_or_else(|| "there is no standard output".into())
+}
+
+/// Makes one of the files of the process.
+type Make = fn(&mut Context) -> Result<Box<dyn Object>, Complaint>;
+
+/// The files of the process, by their names in the library.
+pub(super) const STANDARD: [(&CStr, Make); 3] = [
+    (c"stdin", |cx| Ok(Box::new(standard_input(cx)?))),
+    (c"stdout", |cx| Ok(Box::new(standard_output(cx)?))),
+    (c"stderr", |_| Ok(Box::new(of_process(std::io::stderr().as_fd())?))),
+];
+
+/// The file that `io.input` or `io.output` is given: an open one, or one to be opened.
+fn chosen(call: &Call<'_>, options: &OpenOptions) -> Result<Option<LuaFile>, Complaint> {
+    match call.value(1) {
+        Value::Nil => Ok(None),
+        Value::Text(_) => {
+            let opened = options.open(path(call, 1)?);
+            let file = opened.map_err(|error| call.refused(1, "file", error))?;
+            Ok(Some(LuaFile::new(OpenFile::new(file, None))))
+        }
+        _ => Ok(Some(call.object::<LuaFile>(1, "file", "file or filename")?.clone())),
+    }
+}
+
+/// `io.input([file or filename])` → what `io.read` reads.
+fn input<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let chosen = chosen(&Call::function("input", args), OpenOptions::new().read(true))?;
+    if chosen.is_some() {
+        cx.standard.input = chosen;
+    }
+    let file = standard_input(cx)?;
+    cx.park(Box::new(file));
+    Ok(Answer::Parked)
+}
+
+/// `io.output([file or filename])` → what `io.write` writes to.
+fn output<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let chosen = chosen(&Call::function("output", args), &options)?;
+    if chosen.is_some() {
+        cx.standard.output = chosen;
+    }
+    let file = standard_output(cx)?;
+    cx.park(Box::new(file));
+    Ok(Answer::Parked)
+}
+
+/// `io.read(...)` reads standard input, as `file:read`.
+fn read_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let file = standard_input(cx)?;
+    reading::read(cx, Call::function("read", args), &mut file.lock())
+}
+
+/// `io.write(...)` writes to standard output, as `file:write`.
+fn write_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let file = standard_output(cx)?;
+    put(cx, &Call::function("write", args), &mut file.lock())
+}
+
+/// `io.flush()` → true.
+fn flush_standard<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let written = standard_output(cx)?.lock().write_behind();
+    Ok(done(cx, written))
+}
+
+/// `io.close([file])` → true.
+fn close_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::function("close", args);
+    let file = if call.is_absent(1) {
+        standard_output(cx)?
+    } else {
+        call.object::<LuaFile>(1, "file", "file")?.clone()
+    };
+    let mut file = file.lock();
+    file.file()?;
+    let closed = file.close();
+    Ok(done(cx, closed))
+}
+
+/// true, or what went wrong.
+fn done<'a>(cx: &mut Context, result: Result<(), Error>) -> Answer<'a> {
+    match result {
+        Ok(()) => Answer::Bool(true),
+        Err(error) => failed(cx, None, &error),
+    }
+}
+
+/// `tostring(file)`.
+fn tostring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let this = Call::method("tostring", args).this::<LuaFile>()?;
+    let is_open = this.lock().file.is_some();
+    Ok(Answer::Text(if is_open { b"file (0x0)" } else { b"file (closed)" }))
 }
 
 /// `file:lines()` → the file, which gives a line when it is called.
@@ -251,8 +335,8 @@ fn this<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
 
 /// `file()` → the next line, nil at the end.
 fn next_line<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut this = Call::method("lines", args).this::<LuaFile>()?;
-    match line(cx, &args, &mut this)? {
+    let file = Call::method("lines", args).this::<LuaFile>()?.clone();
+    match reading::line(cx, &args, &mut file.lock())? {
         None => Ok(Answer::Nil),
         Some(line) => {
             cx.scratch.clear();
@@ -265,52 +349,8 @@ fn next_line<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
 /// `file:read(...)`: `*l` a line, `*a` all, `*n` a number, or so many bytes.
 fn read<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("read", args);
-    let mut this = call.this::<LuaFile>()?;
-    this.file()?;
-    let mut results: Vec<Option<Vec<u8>>> = Vec::new();
-    let mut is_number = false;
-    for number in 1..=call.len().max(1) {
-        let result = match call.value(number) {
-            Value::Number(_) => {
-                let count =
-                    usize::try_from(call.whole(number, "format", 0..=1 << 32)?).unwrap_or(0);
-                let enough = |bytes: &[u8]| (bytes.len() >= count).then_some(count);
-                let (bytes, is_whole) = take(cx, &args, &mut this, enough)?;
-                (is_whole || !bytes.is_empty()).then_some(bytes)
-            }
-            Value::Nil => line(cx, &args, &mut this)?,
-            Value::Text(format) => match format.strip_prefix(b"*").unwrap_or(format).first() {
-                Some(b'l') => line(cx, &args, &mut this)?,
-                Some(b'a') => Some(take(cx, &args, &mut this, |_| None)?.0),
-                Some(b'n') => {
-                    is_number = true;
-                    word(cx, &args, &mut this)?
-                }
-                _ => return Err(call.refused(number, "format", "*l, *a, *n or a number expected")),
-            },
-            _ => return Err(call.wrong(number, "format", "string or number")),
-        };
-        let is_end = result.is_none();
-        results.push(result);
-        if is_end {
-            break;
-        }
-    }
-    let tape = &mut cx.tape;
-    tape.clear();
-    for result in &results {
-        let text = result.as_deref();
-        let value = || std::str::from_utf8(text?).ok()?.trim().parse::<f64>().ok();
-        match (text, is_number) {
-            (None, _) => tape.nil(),
-            (Some(_), true) => match value() {
-                Some(value) => tape.number(value),
-                None => tape.nil(),
-            },
-            (Some(text), false) => tape.text(text),
-        }
-    }
-    Ok(Answer::Tape(results.len()))
+    let file = call.this::<LuaFile>()?.clone();
+    reading::read(cx, call, &mut file.lock())
 }
 
 /// Writes the arguments of `write` one behind the other.
@@ -329,7 +369,16 @@ fn gather(call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Complaint> {
 /// `file:write(...)` → true.
 fn write<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("write", args);
-    let mut this = call.this::<LuaFile>()?;
+    let file = call.this::<LuaFile>()?.clone();
+    put(cx, &call, &mut file.lock())
+}
+
+/// Writes the arguments of `call` to a file.
+fn put<'a>(
+    cx: &mut Context,
+    call: &Call<'_>,
+    this: &mut OpenFile,
+) -> Result<Answer<'a>, Complaint> {
     this.file()?;
     if this.taken < this.ahead.len() {
         // The place in the file is where the script has read to.
@@ -339,14 +388,13 @@ fn write<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
         this.taken = 0;
     }
     let mut behind = std::mem::take(&mut this.behind);
-    let gathered = gather(&call, &mut behind);
+    let gathered = gather(call, &mut behind);
     this.behind = behind;
     gathered?;
     if this.is_unbuffered || this.behind.len() >= BUFFER {
         cx.hand_over();
-        if let Err(error) = this.write_behind() {
-            return Ok(failed(cx, None, &error));
-        }
+        let written = this.write_behind();
+        return Ok(done(cx, written));
     }
     Ok(Answer::Bool(true))
 }
@@ -356,7 +404,8 @@ fn seek<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     let call = Call::method("seek", args);
     let whence = if call.is_absent(1) { b"cur" } else { call.text(1, "whence")? };
     let offset = call.optional_whole(2, "offset", i64::MIN..=i64::MAX, 0)?;
-    let mut this = call.this::<LuaFile>()?;
+    let file = call.this::<LuaFile>()?.clone();
+    let mut this = file.lock();
     let ahead = i64::try_from(this.ahead.len() - this.taken).unwrap_or(0);
     let place = match whence {
         b"set" => SeekFrom::Start(u64::try_from(offset).unwrap_or(0)),
@@ -377,27 +426,24 @@ fn seek<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 
 /// `file:flush()` → true.
 fn flush<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let result = Call::method("flush", args).this::<LuaFile>()?.write_behind();
-    Ok(match result {
-        Ok(()) => Answer::Bool(true),
-        Err(error) => failed(cx, None, &error),
-    })
+    let file = Call::method("flush", args).this::<LuaFile>()?.clone();
+    let written = file.lock().write_behind();
+    Ok(done(cx, written))
 }
 
 /// `file:setvbuf(mode)`: `no` writes everything at once.
 fn setvbuf<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("setvbuf", args);
-    call.this::<LuaFile>()?.is_unbuffered = call.text(1, "mode")? == b"no";
+    let is_unbuffered = call.text(1, "mode")? == b"no";
+    call.this::<LuaFile>()?.lock().is_unbuffered = is_unbuffered;
     Ok(Answer::Bool(true))
 }
 
 /// `file:close()` → true.
 fn close<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut this = Call::method("close", args).this::<LuaFile>()?;
-    this.file()?;
-    let result = this.close();
-    Ok(match result {
-        Ok(()) => Answer::Bool(true),
-        Err(error) => failed(cx, None, &error),
-    })
+    let file = Call::method("close", args).this::<LuaFile>()?.clone();
+    let mut file = file.lock();
+    file.file()?;
+    let closed = file.close();
+    Ok(done(cx, closed))
 }

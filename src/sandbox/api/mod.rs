@@ -109,6 +109,8 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     state.library(Some(c"cjson"), cjson::FUNCTIONS)?;
     state.deep_function(c"cjson", (c"encode", cjson::encode))?;
     state.null_constant(c"cjson")?;
+    state.text_constant(c"cjson", c"_NAME", c"cjson")?;
+    state.text_constant(c"cjson", c"_VERSION", c"2.1.0")?;
     state.library(Some(c"lpeg"), lpeg::FUNCTIONS)?;
     state.pattern_library(lpeg::MAKERS, lpeg::OPERATORS)?;
     state.require()
@@ -119,6 +121,13 @@ fn outside(state: &mut State) -> Result<(), Raised> {
     let access = state.cx().setting.access;
     if access.io {
         state.open(&io::LIBRARY)?;
+        for (name, make) in io::STANDARD {
+            // Where the process has none of the kind, scripts have none.
+            if let Ok(file) = make(state.cx()) {
+                state.cx().park(file);
+                state.parked_constant(c"io", name)?;
+            }
+        }
     }
     if access.os {
         state.library(Some(c"os"), os_io::FUNCTIONS)?;

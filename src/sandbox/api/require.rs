@@ -43,7 +43,7 @@ pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Comp
     let (path, text) = &kept[&file];
     let chunk: CString = load::chunk_name(path);
     let text = load::script_text(text);
-    let code = if cx.setting.is_covered { compile_covered(text) } else { compile(text) };
+    let code = if cx.setting.is_covered { compile_covered(&text) } else { compile(&text) };
     cx.module = (chunk, code);
     Ok(())
 }

@@ -171,9 +171,19 @@ fn numbers(call: &Call<'_>, list: Table<'_>) -> Result<Vec<f64>, Complaint> {
     Ok(values)
 }
 
-/// `window:add(value, ...)`; NaN is a value that is missing.
+/// `window:add(value, ...)`, or a list of values; NaN is a value that is missing.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
+    if let Value::Table(list) = call.value(1) {
+        if list.len() > MAX_VALUES {
+            return Err(call.refused(1, "values", format!("more than {MAX_VALUES}")));
+        }
+        call.admit(Some(list.len() * 8))?;
+        let values = numbers(&call, list)?;
+        let mut this = call.this::<Window>()?;
+        values.into_iter().for_each(|value| this.add(value));
+        return Ok(Answer::Nothing);
+    }
     call.number(1, "value")?;
     for number in 1..=call.len() {
         let value = call.number(number, "value")?;

@@ -4,7 +4,6 @@
 //! gives nil and a text: `timeout`, `closed` or what the system says.
 
 use std::any::Any;
-use std::io::Error;
 use std::io::ErrorKind;
 use std::io::Write;
 use std::net::Shutdown;
@@ -27,12 +26,19 @@ use crate::sandbox::raw::Library;
 use crate::sandbox::raw::Object;
 use crate::sandbox::raw::ObjectKind;
 use crate::sandbox::raw::Value;
+use crate::sandbox::resolving::gethostname;
+use crate::sandbox::resolving::getpeername;
+use crate::sandbox::resolving::getsockname;
+use crate::sandbox::resolving::toip;
+use crate::sandbox::selecting::select;
+use crate::sandbox::sockets;
 use crate::sandbox::sockets::CHUNK;
 use crate::sandbox::sockets::LuaSocket;
 use crate::sandbox::sockets::State;
 use crate::sandbox::sockets::Wanted;
 use crate::sandbox::sockets::addresses;
 use crate::sandbox::sockets::dial;
+use crate::sandbox::sockets::failed;
 use crate::sandbox::sockets::read_until;
 use crate::sandbox::sockets::text_of;
 use crate::sandbox::waiting;
@@ -47,8 +53,9 @@ pub(super) const LIBRARY: Library = Library {
         (c"bind", bind_new),
         (c"gettime", gettime),
         (c"sleep", sleep),
+        (c"select", select),
     ],
-    parts: &[],
+    parts: &[(c"dns", &[(c"gethostname", gethostname), (c"toip", toip)])],
     kinds: &[ObjectKind {
         tag: TAG,
         name: c"socket",
@@ -104,14 +111,6 @@ impl Object for LuaSocket {
     }
 }
 
-/// nil and what went wrong.
-fn failed<'a>(cx: &mut Context, text: &str) -> Answer<'a> {
-    cx.tape.clear();
-    cx.tape.nil();
-    cx.tape.text(text.as_bytes());
-    Answer::Tape(2)
-}
-
 /// `socket.tcp()`.
 fn tcp<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
     cx.park(Box::new(LuaSocket::new(State::Fresh(false))));
@@ -128,7 +127,7 @@ fn udp<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
 fn connect_new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let found = addresses(&Call::function("connect", args), 1)?;
     let dialled = match found {
-        Ok(found) => dial(cx, &args, &found, None)?,
+        Ok(found) => dial(cx, &args, (None, &found), None)?,
         Err(error) => Err(error),
     };
     Ok(match dialled {
@@ -177,7 +176,10 @@ fn connect<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compla
         Err(error) => return Ok(failed(cx, &text_of(&error))),
     };
     let connected = match &this.state {
-        State::Fresh(false) => dial(cx, &args, &found, this.deadline())?.map(State::Stream),
+        State::Fresh(false) => dial(cx, &args, (None, &found), this.deadline())?.map(State::Stream),
+        State::Bound(socket) => {
+            dial(cx, &args, (Some(socket), &found), this.deadline())?.map(State::Stream)
+        }
         State::Fresh(true) => {
             let any = if found.iter().any(SocketAddr::is_ipv4) { "0.0.0.0:0" } else { "[::]:0" };
             let bound = UdpSocket::bind(any);
@@ -210,15 +212,12 @@ fn bind<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     let found = addresses(&call, 1)?;
     let State::Fresh(is_udp) = this.state else { return Ok(failed(cx, "already bound")) };
     let bound = found.and_then(|found| {
-        if is_udp {
-            let socket = UdpSocket::bind(&found[..])?;
-            socket.set_nonblocking(true)?;
-            Ok(State::Datagram(socket))
-        } else {
-            let listener = TcpListener::bind(&found[..])?;
-            listener.set_nonblocking(true)?;
-            Ok(State::Listener(listener))
+        if !is_udp {
+            return sockets::bind(&found).map(State::Bound);
         }
+        let socket = UdpSocket::bind(&found[..])?;
+        socket.set_nonblocking(true)?;
+        Ok(State::Datagram(socket))
     });
     Ok(match bound {
         Ok(state) => {
@@ -229,11 +228,29 @@ fn bind<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     })
 }
 
-/// `tcp:listen([backlog])` → 1; a bound socket listens already.
+/// `tcp:listen([backlog])` → 1.
 fn listen<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let this = Call::method("listen", args).this::<LuaSocket>()?;
-    let is_listening = matches!(this.state, State::Listener(_));
-    Ok(if is_listening { Answer::Number(1.0) } else { failed(cx, "not bound") })
+    let call = Call::method("listen", args);
+    let backlog = call.optional_whole(1, "backlog", 0..=4096, 32)?;
+    let mut this = call.this::<LuaSocket>()?;
+    let listening = match std::mem::replace(&mut this.state, State::Closed) {
+        State::Bound(socket) => {
+            let listening = socket.listen(i32::try_from(backlog).unwrap_or(32));
+            listening.map(|()| State::Listener(socket.into()))
+        }
+        State::Listener(listener) => Ok(State::Listener(listener)),
+        other => {
+            this.state = other;
+            return Ok(failed(cx, "not bound"));
+        }
+    };
+    Ok(match listening {
+        Ok(state) => {
+            this.state = state;
+            Answer::Number(1.0)
+        }
+        Err(error) => failed(cx, &text_of(&error)),
+    })
 }
 
 /// `tcp:accept()` → a connected socket.
@@ -436,41 +453,6 @@ fn setoption<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
         Ok(()) => Answer::Number(1.0),
         Err(error) => failed(cx, &text_of(&error)),
     })
-}
-
-fn address(cx: &mut Context, found: Result<SocketAddr, Error>) -> Answer<'_> {
-    match found {
-        Ok(address) => {
-            cx.tape.clear();
-            cx.tape.text(address.ip().to_string().as_bytes());
-            cx.tape.number(f64::from(address.port()));
-            Answer::Tape(2)
-        }
-        Err(error) => failed(cx, &text_of(&error)),
-    }
-}
-
-/// `socket:getpeername()` → address and port of the other end.
-fn getpeername<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let this = Call::method("getpeername", args).this::<LuaSocket>()?;
-    let found = match &this.state {
-        State::Stream(stream) => stream.peer_addr(),
-        State::Datagram(socket) => socket.peer_addr(),
-        _ => Err(ErrorKind::BrokenPipe.into()),
-    };
-    Ok(address(cx, found))
-}
-
-/// `socket:getsockname()` → address and port of this end.
-fn getsockname<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let this = Call::method("getsockname", args).this::<LuaSocket>()?;
-    let found = match &this.state {
-        State::Stream(stream) => stream.local_addr(),
-        State::Listener(listener) => listener.local_addr(),
-        State::Datagram(socket) => socket.local_addr(),
-        _ => Err(ErrorKind::BrokenPipe.into()),
-    };
-    Ok(address(cx, found))
 }
 
 /// `tcp:shutdown([mode])` → 1; `send`, `receive` or `both`.

@@ -143,11 +143,11 @@ fn find_message<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, C
     let mut found = this.find(is_decoded);
     let (mut consumed, mut last) = (found.1, found.2);
     if let Value::Object(_) = call.value(1) {
-        let mut file = call.object::<LuaFile>(1, "source", "string or file")?;
+        let file = call.object::<LuaFile>(1, "source", "string or file")?;
         last = 0;
         if !found.0 {
             let mut chunk = vec![0; CHUNK];
-            last = file.read_some(&mut chunk)?;
+            last = file.lock().read_some(&mut chunk)?;
             this.fill(&chunk[..last]);
             found = this.find(is_decoded);
             consumed += found.1;

@@ -4,16 +4,16 @@ use std::ops::Range;
 
 /// A word of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
-    pub(super) text: &'a str,
+pub(in crate::sandbox) struct Token<'a> {
+    pub(in crate::sandbox) kind: Kind,
+    pub(in crate::sandbox) text: &'a str,
     /// Where it begins, in bytes.
-    pub(super) start: usize,
+    pub(in crate::sandbox) start: usize,
 }
 
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::sandbox) enum Kind {
     Name,
     Keyword,
     Literal,
@@ -30,13 +30,13 @@ const SYMBOLS: [&str; 17] = [
 ];
 
 impl Token<'_> {
-    pub(super) fn range(&self) -> Range<usize> {
+    pub(in crate::sandbox) fn range(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
     }
 }
 
 /// Cuts `text` into words; what is no word of Lua is a symbol of one character.
-pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+pub(in crate::sandbox) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut at =
         text.strip_prefix("#!").map_or(0, |rest| rest.find('\n').map_or(text.len(), |end| end + 2));

@@ -42,7 +42,7 @@ fn begins(line: &str) -> bool {
 
 /// The first mistake that the compiler finds.
 fn first_mistake(text: &str) -> Option<(u32, String)> {
-    let code = compile(load::script_text(text));
+    let code = compile(&load::script_text(text));
     let (&0, complaint) = code.split_first()? else { return None };
     let complaint = String::from_utf8_lossy(complaint);
     let (line, message) = complaint.strip_prefix(':')?.split_once(':')?;

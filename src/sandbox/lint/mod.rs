@@ -22,8 +22,9 @@ mod scope;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use self::lexer::Kind;
-use self::lexer::Token;
+pub(super) use self::lexer::Kind;
+pub(super) use self::lexer::Token;
+pub(super) use self::lexer::tokens;
 pub use self::mistakes::mistakes;
 pub use self::names::Names;
 use self::scope::Scopes;
@@ -60,7 +61,7 @@ const CONTEXTUAL: [&str; 11] = [
 /// into snapshots and its work is played again, as that of filters.
 #[must_use]
 pub fn lint(text: &str, names: &Names, is_kept: bool) -> Vec<Remark> {
-    let tokens = lexer::tokens(text);
+    let tokens = tokens(text);
     let mut lint = Lint {
         source: text,
         tokens: &tokens,

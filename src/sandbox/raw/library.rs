@@ -11,6 +11,7 @@ use super::function;
 use super::function::Library;
 use super::function::Named;
 use super::function::ObjectKind;
+use super::gsub;
 use super::object;
 use super::package;
 use super::require;
@@ -77,6 +78,42 @@ impl State {
                 library(lua, name);
                 ffi::lua_pushlightuserdata(lua, std::ptr::null_mut());
                 ffi::lua_setfield(lua, -2, c"null".as_ptr());
+            }
+        })
+    }
+
+    /// Puts the native object that is parked in the context into a library, whose kind is known.
+    pub(in crate::sandbox) fn parked_constant(
+        &mut self,
+        library_name: &'static CStr,
+        name: &'static CStr,
+    ) -> Result<(), Raised> {
+        let context = self.context_pointer();
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state; the context outlives it.
+            unsafe {
+                library(lua, library_name);
+                ffi::lua_setreadonly(lua, -1, 0);
+                object::push(lua, (*context).parked());
+                ffi::lua_setfield(lua, -2, name.as_ptr());
+                ffi::lua_setreadonly(lua, -1, 1);
+            }
+        })
+    }
+
+    /// Puts a text into a library.
+    pub(in crate::sandbox) fn text_constant(
+        &mut self,
+        library_name: &'static CStr,
+        name: &'static CStr,
+        text: &'static CStr,
+    ) -> Result<(), Raised> {
+        self.protected(|lua| {
+            // SAFETY: runs protected, in an open state.
+            unsafe {
+                library(lua, library_name);
+                ffi::lua_pushstring_(lua, text.as_ptr());
+                ffi::lua_setfield(lua, -2, name.as_ptr());
             }
         })
     }
@@ -173,6 +210,7 @@ impl State {
             // that are theirs alone.
             unsafe {
                 find::replace(lua);
+                gsub::replace(lua);
                 text::replace(lua);
                 old_names(lua);
                 ffi::luaL_sandbox(lua, 1);

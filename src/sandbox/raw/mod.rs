@@ -19,6 +19,7 @@ mod compile;
 mod coverage;
 mod find;
 mod function;
+mod gsub;
 mod interrupt;
 mod kept;
 mod library;

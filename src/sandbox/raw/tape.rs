@@ -22,6 +22,11 @@ enum Item {
         items: u32,
         pairs: u32,
     },
+    /// What stands at `index` of the table that is an argument.
+    Given {
+        argument: u32,
+        index: u32,
+    },
     /// The two topmost values become a pair of the table below them.
     Pair,
     /// The topmost value becomes the item at this index of the table below it.
@@ -66,6 +71,13 @@ impl Tape {
         let at = self.texts.len();
         self.texts.extend_from_slice(text);
         self.push(Item::Text { at, len: text.len() });
+    }
+
+    /// The value at `index` of the table that is argument `argument`, both counted from one; the tape is
+    /// the answer to the call with that argument.
+    pub(in crate::sandbox) fn given(&mut self, argument: usize, index: usize) {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.push(Item::Given { argument: narrow(argument), index: narrow(index) });
     }
 
     /// Begins a table; what follows goes into it by [`Tape::pair`] and [`Tape::item`].
@@ -123,6 +135,14 @@ pub(super) unsafe fn push(state: *mut lua_State, tape: &Tape) {
                 Item::Text { at, len } => {
                     let start = tape.texts.as_ptr().add(at);
                     ffi::lua_pushlstring_(state, start.cast(), len);
+                }
+                Item::Given { argument, index } => {
+                    let slot = argument.cast_signed();
+                    if ffi::lua_type(state, slot) == ffi::LUA_TTABLE {
+                        ffi::lua_rawgeti_(state, slot, index.cast_signed());
+                    } else {
+                        ffi::lua_pushnil(state);
+                    }
                 }
                 Item::Table { items, pairs } => {
                     ffi::lua_createtable(state, items.cast_signed(), pairs.cast_signed());

@@ -72,7 +72,8 @@ const CALLS: &[(Role, &str)] = &[
     ),
     (
         Role::Filter,
-        "cjson.decode_max_depth(9) cjson.encode_max_depth(9) cjson.encode_number_precision(9)",
+        "cjson.decode_max_depth(9) cjson.encode_max_depth(9) cjson.encode_number_precision(9)
+         cjson.decode_invalid_numbers(true) cjson.encode_invalid_numbers('null') cjson.decode('[NaN]')",
     ),
     (
         Role::Filter,
@@ -154,8 +155,9 @@ const CALLS: &[(Role, &str)] = &[
     (
         Role::Input,
         "local f = io.open('/dev/null', 'r+') f:write('x') f:seek('set') f:read() f:flush() f:setvbuf('no')
-         for l in f:lines() do end io.type(f) f:close() io.lines('/dev/null') io.tmpfile():close()
-         io.popen('true'):close() io.write('')",
+         for l in f:lines() do end io.type(f) tostring(f) f:close() io.lines('/dev/null') io.tmpfile():close()
+         io.popen('true'):close() io.output('/dev/null') io.write('') io.flush() io.input('/dev/null')
+         io.close()",
     ),
     (Role::Input, "pcall(io.read, '*a')"),
     (
@@ -171,7 +173,8 @@ const CALLS: &[(Role, &str)] = &[
          local t = socket.tcp() t:bind('127.0.0.1', 0) t:listen() socket.tcp():connect('127.0.0.1', p)
          local u = socket.udp() u:setsockname('127.0.0.1', 0) local _, q = u:getsockname()
          local v = socket.udp() v:sendto('x', '127.0.0.1', q) u:receivefrom() u:setpeername('127.0.0.1', q)
-         socket.gettime() socket.sleep(0) s:close()",
+         socket.gettime() socket.sleep(0) socket.select({s}, {c}, 0) s:close() socket.dns.gethostname()
+         socket.dns.toip('127.0.0.1')",
     ),
 ];
 

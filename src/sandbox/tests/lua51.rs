@@ -37,6 +37,35 @@ fn old_functions_are_there() {
 }
 
 #[test]
+fn further_arguments_are_in_a_table() {
+    holds(
+        "
+        local function count(...) return arg.n, arg[1], arg[3] end
+        local n, first, third = count('a', nil, 'c', nil)
+        assert(n == 4 and first == 'a' and third == 'c')
+        local function inner(...) return function() return arg[arg.n] end end
+        assert(inner(1, 2)() == 2)
+        local function own(...) local arg = {...} return #arg, arg.n end
+        assert(own(1, 2) == 2 and select(2, own()) == nil)
+        assert(#{pcall(function(...) error('x' .. arg[1], 0) end, 'y')} == 2)
+        ",
+    );
+}
+
+#[test]
+fn a_replacement_may_escape_what_needs_it_not() {
+    holds(
+        "
+        assert(string.gsub('a.b', '%.', '%-') == 'a-b')
+        assert(('x'):gsub('x', '%%%1%.%0') == '%x.x')
+        assert(not pcall(string.gsub, 'x', 'x', '%2'))
+        assert(string.gsub('abc', '%w', '%0%0', 2) == 'aabbc')
+        assert(not pcall(string.gsub, 'x', 'x') and not pcall(string.gsub))
+        ",
+    );
+}
+
+#[test]
 fn what_was_taken_away_is_not_there() {
     holds(
         "

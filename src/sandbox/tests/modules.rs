@@ -29,6 +29,60 @@ fn lpeg_takes_its_own_classes() {
 }
 
 #[test]
+fn hindsight_s_buffers_keep_changes_without_being_told() {
+    let script = "
+        local cb = require('circular_buffer').new(4, 2, 1)
+        local n = 0
+        function process_message()
+          n = n + 1
+          cb:add(n * 1e9, 1, n)
+          cb:set(n * 1e9, 2, 0)
+          if n == 3 then
+            inject_payload('txt', '', tostring(cb:get_delta(2e9, 1)), ' ', cb:get_range_delta(1)[4], ' ',
+              tostring(cb:get_delta(0, 1)))
+            cb:reset_delta()
+          elseif n > 3 then
+            inject_payload('cbufd', '', cb:format('cbufd'))
+          end
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    let rows: Vec<_> = injected.iter().filter_map(|text| text.split_once('\n')).collect();
+    assert_eq!(rows[0].1, "4\t4\tnan\n");
+    assert_eq!(rows[1].1, "5\t5\tnan\n");
+    holds(
+        "local cb = require('circular_buffer').new(3, 1, 1)
+         cb:add(1e9, 1, 7) cb:add(2e9, 1, 5)
+         assert(cb:get_delta(1e9, 1) == 7 and cb:get_range_delta(1)[3] == 5)
+         cb:add(2e9, 1, 1) assert(cb:get_delta(2e9, 1) == 6 and cb:get(2e9, 1) == 6)",
+    );
+}
+
+#[test]
+fn cjson_has_the_settings_of_lua_cjson() {
+    holds(
+        "assert(cjson._NAME == 'cjson' and cjson._VERSION)
+         local read = cjson.decode('{\"a\": [NaN, -Infinity, 0x1f], \"NaN\": \"inf\"}')
+         assert(read.a[1] ~= read.a[1] and read.a[2] == -math.huge and read.a[3] == 31)
+         assert(read.NaN == 'inf' and cjson.decode_invalid_numbers() == true)
+         cjson.decode_invalid_numbers(false)
+         assert(not pcall(cjson.decode, '[NaN]') and cjson.decode('[1]')[1] == 1)
+         assert(cjson.encode_invalid_numbers() == false and not pcall(cjson.encode, {0/0}))
+         assert(cjson.encode_invalid_numbers(true) == true)
+         assert(cjson.encode({0/0, 1/0, -1/0}) == '[NaN,Infinity,-Infinity]')
+         assert(cjson.encode_invalid_numbers('null') == 'null' and cjson.encode({1/0}) == '[null]')
+         assert(not pcall(cjson.encode_invalid_numbers, 'x'))
+         local sax = require('sax')
+         local one, other = sax.window.new(4, 2, 4), sax.window.new(4, 2, 4)
+         one:add(1, 2, 3, 4) other:add({1, 2, 3, 4})
+         assert(one:get_word() == other:get_word() and not pcall(one.add, one, {'x'}))
+         assert(read_config('Logger') == 'test' and read_config('Hostname') == 'host')
+         assert(read_config('output_limit') == 64512 and read_config('Pid') == 0)",
+    );
+}
+
+#[test]
 fn sketches_count() {
     holds(
         "local bf = require('bloom_filter').new(1000, 0.001)

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("inputs::rotated_log_is_copied_once_over_restarts", rotated_log_is_copied_once),
         test("inputs::acknowledged_request_outlives_a_kill", acknowledged_request_outlives_a_kill),
+        test("inputs::a_decoder_goes_on_with_what_a_script_makes", a_decoder_goes_on_with_a_script),
     ]
 }
 
@@ -100,4 +101,38 @@ fn post(address: SocketAddr, text: &str) -> anyhow::Result<String> {
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// The section of a `SandboxInput` may name a decoder, which sees what the script injects.
+fn a_decoder_goes_on_with_a_script() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[made]\ntype = 'SandboxInput'\nfilename = 'DIR/made.lua'\ndecoder = 'Pairs'\n\
+         [Pairs]\ntype = 'SandboxDecoder'\nfilename = 'DIR/pairs.lua'\n\
+         [shown]\ntype = 'LogOutput'\nmessage_matcher = 'Type == \"pair\"'\nencoder = 'Plain'\n\
+         [Plain]\ntype = 'PayloadEncoder'\n",
+    )?;
+    place.write(
+        "made.lua",
+        "function process_message()
+           inject_message({Type = 'raw', Payload = 'a=1'}, 1)
+           inject_message({Type = 'raw', Payload = 'no pair'}, 2)
+           inject_message({Type = 'raw', Payload = 'b=2'}, 3)
+           return 0
+         end",
+    )?;
+    place.write(
+        "pairs.lua",
+        "function process_message()
+           local name, value = string.match(read_message('Payload'), '(%w+)=(%w+)')
+           if not name or read_message('Logger') ~= 'made' then return -1, 'no pair' end
+           inject_message({Type = 'pair', Payload = value .. ' is ' .. name})
+           return 0
+         end",
+    )?;
+    let mut engine = place.run(&[])?;
+    engine.wait_for("both pairs", |it| it.stdout().contains("2 is b").then_some(()))?;
+    let finished = engine.stop()?;
+    anyhow::ensure!(finished.stdout == "1 is a\n2 is b\n", "{finished:?}");
+    anyhow::ensure!(finished.stderr.contains("cannot decode a record"), "{finished:?}");
+    Ok(())
 }
