@@ -291,22 +291,7 @@ mod tests {
                for line in f:lines() do lines[#lines + 1] = line end
                assert(f:seek('set') == 0 and f:read(3) == 'one' and f:read('*l') == '')
                assert(f:read('*n') == 2 and f:read('*a') == '\\nthree' and f:read('*l') == nil)
-               assert(f:read(0) == nil and f:read('*a') == '')
-               f:seek('set', 4)
-               local number, line = f:read('*n', '*l')
-               assert(number == 2 and line == '' and f:read(0) == '' and f:read(99) == 'three')
-               assert(tostring(f) == 'file (0x0)')
                f:close()
-               assert(io.input('{0}') ~= io.stdin and io.read('*l', 1) == 'one' and io.read() == '')
-               local rest = {{}}
-               for line in io.lines() do rest[#rest + 1] = line end
-               assert(table.concat(rest) == 'three' and io.read() == nil and io.input():close())
-               assert(io.output('{0}') and io.write('12;', 0.5, ' x') and io.close())
-               local f = io.open('{0}')
-               local first, one, second, two, third = f:read('*n', 1, '*n', 1, '*n')
-               assert(first == 12 and one == ';' and second == 0.5 and two == ' ' and third == nil)
-               f:close()
-               assert(io.type(io.stdout) == 'file' and io.stderr:write(''))
                assert(not pcall(f.read, f) and io.type(f) == 'closed file')
                inject_message({{Payload = table.concat(lines, ',')}})
                local none, why, number = io.open('/nonexistent/x')
@@ -335,23 +320,6 @@ mod tests {
                local _, why = a:receive()
                inject_message({{Payload = data .. ' ' .. ip .. ' ' .. why}})
 
-               local one, other = assert(socket.tcp()), assert(socket.tcp())
-               assert(one:bind('127.0.0.1', 0) == 1 and other:bind('127.0.0.1', 0) == 1)
-               local ip, port = one:getsockname()
-               assert(select(2, one:accept()) == 'not listening' and one:listen(5) == 1)
-               local _, own = other:getsockname()
-               assert(other:connect(ip, port) == 1)
-               local ready, _, why = socket.select({{one, other}}, nil, 10)
-               assert(#ready == 1 and ready[1] == one and ready[one] == 1 and why == nil)
-               local peer = one:accept()
-               assert(select(2, peer:getpeername()) == own)
-               local reads, writes, why = socket.select({{peer}}, {{}}, 0)
-               assert(#reads == 0 and #writes == 0 and why == 'timeout')
-               other:send('x')
-               local reads, writes = socket.select({{peer, other}}, {{other, other}}, 10)
-               assert(reads[1] == peer and #writes == 2 and writes[other] == 2)
-               assert(socket.dns.toip('127.0.0.1') == '127.0.0.1' and socket.dns.gethostname())
-
                local reader = create_stream_reader('test')
                local framed = io.popen(\"printf 'x\\\\036\\\\002\\\\010\\\\002\\\\037\\\\012\\\\000'\"):read('*a')
                local found, consumed, need = reader:find_message(framed:sub(1, 5), false)
@@ -368,6 +336,63 @@ mod tests {
             desk.lines("lua"),
             ["one,2,three", "hello\n", "line closed rest", "datagram 127.0.0.1 timeout"]
         );
+    }
+
+    #[tokio::test]
+    async fn files_are_read_in_every_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data");
+        std::fs::write(&file, "one\n2\nthree").unwrap();
+        let script = "function process_message()
+               local f = assert(io.open('FILE'))
+               f:read('*a')
+               assert(f:read(0) == nil and f:read('*a') == '')
+               f:seek('set', 4)
+               local number, line = f:read('*n', '*l')
+               assert(number == 2 and line == '' and f:read(0) == '' and f:read(99) == 'three')
+               assert(tostring(f) == 'file (0x0)')
+               f:close()
+               assert(io.input('FILE') ~= io.stdin and io.read('*l', 1) == 'one' and io.read() == '')
+               local rest = {}
+               for line in io.lines() do rest[#rest + 1] = line end
+               assert(table.concat(rest) == 'three' and io.read() == nil and io.input():close())
+               assert(io.output('FILE') and io.write('12;', 0.5, ' x') and io.close())
+               local f = io.open('FILE')
+               local first, one, second, two, third = f:read('*n', 1, '*n', 1, '*n')
+               assert(first == 12 and one == ';' and second == 0.5 and two == ' ' and third == nil)
+               f:close()
+               assert(io.type(io.stdout) == 'file' and io.stderr:write(''))
+               return 1, 'done'
+             end"
+            .replace("FILE", &file.display().to_string());
+        let error = input(&script).run(Desk::new("lua").context()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the script has ended itself: done");
+    }
+
+    #[tokio::test]
+    async fn sockets_are_waited_for_together() {
+        let script = "local socket = require 'socket'
+             function process_message()
+               local one, other = assert(socket.tcp()), assert(socket.tcp())
+               assert(one:bind('127.0.0.1', 0) == 1 and other:bind('127.0.0.1', 0) == 1)
+               local ip, port = one:getsockname()
+               assert(select(2, one:accept()) == 'not listening' and one:listen(5) == 1)
+               local _, own = other:getsockname()
+               assert(other:connect(ip, port) == 1)
+               local ready, _, why = socket.select({one, other}, nil, 10)
+               assert(#ready == 1 and ready[1] == one and ready[one] == 1 and why == nil)
+               local peer = one:accept()
+               assert(select(2, peer:getpeername()) == own)
+               local reads, writes, why = socket.select({peer}, {}, 0)
+               assert(#reads == 0 and #writes == 0 and why == 'timeout')
+               other:send('x')
+               local reads, writes = socket.select({peer, other}, {other, other}, 10)
+               assert(reads[1] == peer and #writes == 2 and writes[other] == 2)
+               assert(socket.dns.toip('127.0.0.1') == '127.0.0.1' and socket.dns.gethostname())
+               return 1, 'done'
+             end";
+        let error = input(script).run(Desk::new("lua").context()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the script has ended itself: done");
     }
 
     #[tokio::test]

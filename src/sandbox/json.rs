@@ -3,6 +3,7 @@
 //! Numbers that JSON does not have (`NaN`, `Infinity`, `0x1f`) are looked for only where a text is not
 //! read as it is: they become texts with a mark in front, and these numbers again.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer;
@@ -26,6 +27,26 @@ pub(super) struct Reading {
     pub(super) limit: usize,
 }
 
+/// What is asked now and then whether the call may go on.
+struct Budget<'b> {
+    steps: Cell<u32>,
+    goes_on: &'b dyn Fn() -> bool,
+}
+
+impl Budget<'_> {
+    fn step<E: serde::de::Error>(&self) -> Result<(), E> {
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps.is_multiple_of(STEPS) && !(self.goes_on)() {
+            return Err(E::custom("cpu_limit exceeded"));
+        }
+        Ok(())
+    }
+}
+
+/// After so many values the budget is asked.
+const STEPS: u32 = 1024;
+
 /// What stands before a number that JSON does not have. No sound text has it as it is.
 const MARK: char = '\u{1}';
 
@@ -34,15 +55,17 @@ pub(super) fn decode(
     text: &[u8],
     reading: Reading,
     tape: &mut Tape,
+    goes_on: &dyn Fn() -> bool,
 ) -> Result<(), serde_json::Error> {
     let text = String::from_utf8_lossy(text);
-    let result = parse(text.as_bytes(), reading, tape, false);
+    let budget = Budget { steps: Cell::new(0), goes_on };
+    let result = parse(text.as_bytes(), reading, tape, (&budget, false));
     if let Err(error) = &result
         && reading.takes_invalid
         && error.is_syntax()
-        && let Some(marked) = marked(&text)
+        && let Some(marked) = marked(&text, reading.limit)
     {
-        return parse(marked.as_bytes(), reading, tape, true);
+        return parse(marked.as_bytes(), reading, tape, (&budget, true));
     }
     result
 }
@@ -51,20 +74,23 @@ fn parse(
     text: &[u8],
     reading: Reading,
     tape: &mut Tape,
-    is_marked: bool,
+    (budget, is_marked): (&Budget<'_>, bool),
 ) -> Result<(), serde_json::Error> {
     tape.clear();
     let mut json = serde_json::Deserializer::from_slice(text);
-    Seed { tape, reading, depth: 0, is_marked }.deserialize(&mut json)?;
+    Seed { tape, reading, depth: 0, budget, is_marked }.deserialize(&mut json)?;
     json.end()
 }
 
-/// The text with its invalid numbers marked; none where it has none.
-fn marked(text: &str) -> Option<String> {
+/// The text with its invalid numbers marked; none where it has none, or would be longer than `limit`.
+fn marked(text: &str, limit: usize) -> Option<String> {
     let mut out = String::new();
     let mut has_any = false;
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
+        if out.len() > limit {
+            return None;
+        }
         let length = if first == '"' {
             quoted(rest)
         } else if first.is_ascii_alphanumeric() || matches!(first, '-' | '+') {
@@ -120,6 +146,7 @@ fn invalid(word: &str) -> Option<f64> {
 
 struct Seed<'t> {
     tape: &'t mut Tape,
+    budget: &'t Budget<'t>,
     reading: Reading,
     depth: usize,
     /// Whether texts with [`MARK`] in front stand for numbers.
@@ -132,6 +159,7 @@ impl Seed<'_> {
     }
 
     fn admit<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.budget.step()?;
         if self.tape.footprint() > self.reading.limit {
             return Err(E::custom("not enough memory"));
         }
@@ -231,7 +259,7 @@ mod tests {
 
     fn check(text: &str, takes_invalid: bool, is_read: bool) {
         let reading = Reading { keeps_null: true, takes_invalid, depth: 9, limit: 1 << 20 };
-        let result = decode(text.as_bytes(), reading, &mut Tape::default());
+        let result = decode(text.as_bytes(), reading, &mut Tape::default(), &|| true);
         assert_eq!(result.is_ok(), is_read, "{text}: {result:?}");
     }
 

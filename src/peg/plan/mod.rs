@@ -363,10 +363,11 @@ impl Planner<'_> {
         Err(Error::NoGroup(self.shown(constant)))
     }
 
-    fn is_same(&self, a: u32, b: u32) -> bool {
+    fn is_same(&mut self, a: u32, b: u32) -> bool {
         let constants = &self.program.constants;
         match (constants.get(a as usize), constants.get(b as usize)) {
             (Some(Kept::Text { at, len }), Some(Kept::Text { at: b_at, len: b_len })) => {
+                self.fuel -= i64::from(*len.min(b_len) / 64);
                 self.program.slice(*at, *len) == self.program.slice(*b_at, *b_len)
             }
             (a, b) => a == b,

@@ -46,16 +46,21 @@ impl Planner<'_> {
             return Ok(());
         };
         let form = self.program.slice(start, len);
+        // A long text costs as much as many steps.
+        self.fuel -= i64::try_from(form.len() / 16).unwrap_or(i64::MAX);
         let captures = self.numbered(taken);
         // Tasks are done from the last to the first, so they are noted in order and turned round.
         let base = self.plan.tasks.len();
         let mut literal = 0;
         let mut place = 0;
         let mut parts: Vec<Part> = Vec::new();
-        while place < form.len() {
-            if form[place] != b'%' || place + 1 == form.len() {
-                place += 1;
-                continue;
+        while let Some(at) = memchr::memchr(b'%', &form[place..]) {
+            place += at;
+            if place + 1 == form.len() {
+                break;
+            }
+            if parts.len() > self.plan.max_actions {
+                return Err(Error::TooManyCaptures);
             }
             parts.push(Part::Literal(literal, place));
             let next = form[place + 1];

@@ -86,7 +86,8 @@ fn decode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
         depth: cx.json.decode_depth,
         limit: if memory == 0 { usize::MAX } else { memory / 2 },
     };
-    json::decode(text, reading, &mut cx.tape).map_err(|error| format!("cjson.decode() {error}"))?;
+    json::decode(text, reading, &mut cx.tape, &|| args.go_on().is_ok())
+        .map_err(|error| format!("cjson.decode() {error}"))?;
     Ok(Answer::Tape(1))
 }
 

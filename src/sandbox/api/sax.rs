@@ -181,7 +181,9 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
         call.admit(Some(list.len() * 8))?;
         let values = numbers(&call, list)?;
         let mut this = call.this::<Window>()?;
-        values.into_iter().for_each(|value| this.add(value));
+        for value in values {
+            this.add(value);
+        }
         return Ok(Answer::Nothing);
     }
     call.number(1, "value")?;

@@ -470,6 +470,60 @@ const SCRIPTS: &[(&str, End, &str)] = &[
         "while true do local g = {lpeg.P('x')} for i = 2, 1000 do g[i] = lpeg.V(i - 1) * lpeg.V(i - 1) + lpeg.V(i - 1) end
            lpeg.P(g):match('x') end",
     ),
+    (
+        "lpeg_long_format",
+        Limit,
+        "lpeg.match(lpeg.Cs((lpeg.P('a') / string.rep('b', 100000)) ^ 0), string.rep('a', 100000))",
+    ),
+    (
+        "lpeg_format_of_many_parts",
+        Error,
+        "lpeg.match(lpeg.Cs((lpeg.P('a') / string.rep('%%', 1500000)) ^ 0), 'aaa')",
+    ),
+    (
+        "lpeg_long_names",
+        Limit,
+        "local n = string.rep('n', 500000)
+         local p = lpeg.Cg(1, n) * (lpeg.Cg(1, n .. 'x') ^ 0) * lpeg.Cb(n)
+         for i = 1, 1e9 do p:match(string.rep('a', 3000)) end",
+    ),
+    (
+        "cjson_invalid_numbers",
+        Limit,
+        "while true do pcall(cjson.decode, '[' .. string.rep('NaN,', 500000) .. '1]') end",
+    ),
+    (
+        "cjson_many_values",
+        Limit,
+        "local s = '[' .. string.rep('[],', 600000) .. '1]' while true do pcall(cjson.decode, s) end",
+    ),
+    ("gsub_escapes", Limit, "local r = string.rep('%-', 900000) while true do string.gsub('b', 'a', r) end"),
+    (
+        "buffer_keeps_changes",
+        Error,
+        "local c = circular_buffer.new(400000, 2, 1) c:format('cbufd')",
+    ),
+    (
+        "read_of_a_range",
+        Limit,
+        "local c = circular_buffer.new(10000, 1, 1) while true do c:get_range_delta(1) end",
+    ),
+    (
+        "further_arguments",
+        Limit,
+        "local function f(...) return arg.n end while true do f(unpack(table.create(5000, 1))) end",
+    ),
+    (
+        "comparer_takes_away",
+        Error,
+        "local t = {} for i = 1, 1000 do t[i] = i end
+         table.sort(t, function(a, b) t[#t] = nil error('no') end)",
+    ),
+    (
+        "message_in_a_coroutine",
+        Well,
+        "kept = coroutine.wrap(function(m) coroutine.yield(m.Payload) return m.Payload end) kept(msg) return 0",
+    ),
     ("global_shadow", Cpu, "pcall = nil type = nil error = nil while true do end"),
 ];
 

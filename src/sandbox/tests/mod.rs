@@ -1,5 +1,7 @@
 //! Scripts run through the whole of a sandbox.
 
+mod again;
+mod declared;
 mod faults;
 mod hostile;
 mod lpeg;
