@@ -108,6 +108,34 @@ impl ReadOnly {
         self.current = None;
     }
 
+    /// Goes on with the newest segment that begins before `time`, in nanoseconds since the epoch, unless
+    /// that was read already: what the segments before it hold is older.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn seek_time(&mut self, time: i64) -> Result<(), Error> {
+        self.look()?;
+        for head in self.segments.iter().rev() {
+            if head.first <= self.at {
+                return Ok(());
+            }
+            let failed = |error| Error::segment(head.segment, error);
+            let file = match File::open(segment::path(&self.folder, head.segment)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let mut walk = Walk::new(Arc::new(file), head.segment, head.length);
+            let first = walk.header().map_err(failed)?;
+            if first.is_some_and(|first| first.kind.is_entry() && first.time < time) {
+                let first = head.first;
+                self.seek(first.previous());
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// The next entry, or which cannot be read; empty at the end, where more may come.
     ///
     /// # Errors

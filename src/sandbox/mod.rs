@@ -64,6 +64,7 @@ pub use settings::Allowed;
 pub use settings::ScriptType;
 pub use settings::Settings;
 pub use settings::SourceError;
+pub use settings::required_files;
 pub use snapshot::Restored;
 pub use spec::Access;
 pub use spec::ConfigValue;

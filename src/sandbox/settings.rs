@@ -290,6 +290,16 @@ impl Settings {
     }
 }
 
+/// The modules in `folders` that a script requires by name, also through others, where they lie on disk.
+#[must_use]
+pub fn required_files(script: &Path, folders: &[PathBuf]) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(script).unwrap_or_default();
+    let mut sources = vec![Source { module: String::new(), path: script.to_owned(), text }];
+    with_modules(&mut sources, folders);
+    let modules = sources.into_iter().skip(1).map(|source| source.path);
+    modules.filter(|path| path.is_file()).collect()
+}
+
 /// Adds what the texts require by name, also through others, in the order in which it is named.
 fn with_modules(sources: &mut Vec<Source>, folders: &[PathBuf]) {
     let mut at = 0;

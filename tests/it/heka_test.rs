@@ -117,6 +117,15 @@ fn a_changed_script_is_tested_again() -> anyhow::Result<()> {
     running.wait_for("the first run", |it| it.stderr().contains("3 passed").then_some(()))?;
     place.write("filters/errors.lua", &SCRIPT.replace("n + 1", "n + 2"))?;
     running.wait_for("the next run", |it| it.stderr().contains("1 failed").then_some(()))?;
+    place.write("filters/errors.lua", SCRIPT)?;
+    let runs = |it: &crate::harness::Engine, number| {
+        (it.stderr().matches("3 passed").count() == number).then_some(())
+    };
+    running.wait_for("it passes again", |it| runs(it, 2))?;
+    // A module that the script requires, in a folder of its own.
+    let module = place.read("lua_modules/limits.lua");
+    place.write("lua_modules/limits.lua", &format!("{module}\n-- changed\n"))?;
+    running.wait_for("a run for the module", |it| runs(it, 3))?;
     running.kill()?;
     Ok(())
 }

@@ -14,6 +14,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("replay::a_journal_is_played_with_its_ticks", a_journal_is_played_with_its_ticks),
         test("replay::a_section_says_what_the_filter_is", a_section_says_what_the_filter_is),
         test("replay::bad_input_is_named", bad_input_is_named),
+        test("replay::what_a_limit_ends_is_set_aside", what_a_limit_ends_is_set_aside),
+        test("replay::a_journal_is_played_from_a_moment", a_journal_is_played_from_a_moment),
         test("replay::memory_does_not_grow_with_history", memory_does_not_grow_with_history),
     ]
 }
@@ -195,5 +197,41 @@ fn memory_does_not_grow_with_history() -> anyhow::Result<()> {
     anyhow::ensure!(done.status.success(), "{done:?}");
     let summary = String::from_utf8_lossy(&done.stderr).into_owned();
     anyhow::ensure!(summary.contains("added 12000, removed 12000, moved 0"), "{summary}");
+    Ok(())
+}
+
+/// A script loops at some messages: they are passed over, with the state as it was before each.
+fn what_a_limit_ends_is_set_aside() -> anyhow::Result<()> {
+    let place = Place::new("")?;
+    place.write(
+        "sum.lua",
+        "local sum, seen = 0, {}\n\
+         function process_message()\n\
+           local word = string.match(read_message('Payload'), '%w+')\n\
+           seen[#seen + 1] = word\n\
+           sum = sum + 1\n\
+           if word == 'wrong' then error('no good') end\n\
+           while word == 'loop' do end\n\
+           return 0\n\
+         end\n\
+         function timer_event() inject_payload('txt', 'sum', sum, ' ', table.concat(seen, ',')) end\n",
+    )?;
+    place.write("log", "a\nwrong\nloop\nb\nloop\nc\n")?;
+    let arguments = ["replay", "--script=sum.lua", "--cpu-limit=20ms", "log"];
+    let finished = place.heka(&arguments, "")?.expect_code(0)?;
+    anyhow::ensure!(finished.stdout.contains("4 a,wrong,b,c"), "{finished:?}");
+    anyhow::ensure!(finished.stderr.matches("cpu_limit exceeded").count() == 2, "{finished:?}");
+    anyhow::ensure!(finished.stderr.contains("3 failures"), "{finished:?}");
+    Ok(())
+}
+
+fn a_journal_is_played_from_a_moment() -> anyhow::Result<()> {
+    let place = place_with_journal()?;
+    let arguments = ["replay", "--script=count.lua", "--config=heka.toml", "state"];
+    let all = place.heka(&[&arguments[..], &["--from=-1h"]].concat(), "")?.expect_code(0)?;
+    anyhow::ensure!(all.stdout.contains("3 lines"), "{all:?}");
+    let none =
+        place.heka(&[&arguments[..], &["--from=2100-01-01"]].concat(), "")?.expect_code(0)?;
+    anyhow::ensure!(none.stderr.contains("0 messages read"), "{none:?}");
     Ok(())
 }

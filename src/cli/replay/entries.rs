@@ -12,7 +12,8 @@ use crate::journal::Next;
 use crate::journal::Position;
 use crate::journal::ReadOnly;
 
-/// The wall clock may have stepped back by this much: so far beyond the end is looked, in nanoseconds.
+/// The wall clock may have stepped by this much: so far before the beginning and beyond the end is looked,
+/// in nanoseconds.
 const MAX_STEP: i64 = 600_000_000_000;
 
 /// Plays the journal in `folder` behind `after`; breaks when all versions were terminated.
@@ -27,6 +28,9 @@ pub(super) fn play(
     let mut journal = open(folder)?;
     if let Some(after) = after {
         journal.seek(after);
+    }
+    if play.span.from > i64::MIN {
+        journal.seek_time(play.span.from.saturating_sub(MAX_STEP))?;
     }
     for lane in &mut play.lanes {
         lane.begin();

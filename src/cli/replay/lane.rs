@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::past;
+use super::past::Past;
+use super::past::Start;
 use crate::matcher::Matcher;
 use crate::message::Batch;
 use crate::plugin::FilterCall;
@@ -53,6 +56,7 @@ pub(super) struct Lane {
     /// The script, as it was named.
     pub(super) script: String,
     filtering: Box<dyn Filtering>,
+    past: Past,
     /// What the last call has injected.
     pub(super) out: Batch,
     /// What failed in the last call.
@@ -69,16 +73,20 @@ pub(super) struct Lane {
 
 impl Lane {
     /// A version that has just started.
+    ///
+    /// # Errors
+    /// When it cannot start.
     pub(super) fn new(
         side: Side,
         script: String,
-        filtering: Box<dyn Filtering>,
+        start: Start,
         interval: Duration,
-    ) -> Lane {
-        Lane {
+    ) -> anyhow::Result<Lane> {
+        Ok(Lane {
             side,
             script,
-            filtering,
+            filtering: start()?,
+            past: Past::new(start),
             out: Batch::new(),
             failures: Vec::new(),
             tally: Tally::default(),
@@ -86,7 +94,7 @@ impl Lane {
             interval: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
             next_due: 0,
             ended: None,
-        }
+        })
     }
 
     /// Takes over a state, and when its timer is due next. Returns what was not kept.
@@ -95,6 +103,7 @@ impl Lane {
     /// When it is no state of this filter.
     pub(super) fn restore(&mut self, next_due: u64, state: &[u8]) -> anyhow::Result<Vec<String>> {
         self.next_due = next_due;
+        self.past.begin_with(state);
         self.filtering.restore(state)
     }
 
@@ -130,6 +139,67 @@ impl Lane {
         if self.ended.is_some() {
             return;
         }
+        let began = clock::thread_cpu();
+        let mut aside = Vec::new();
+        match (self.work(moment, work, &mut aside), work) {
+            (Err(reason), _) => self.ended = Some(reason),
+            // A timer that a limit has ended is as if it had not been.
+            (Ok(false), Work::Timer) => {}
+            (Ok(_), work) => self.past.note(moment, work, &aside, self.filtering.as_mut()),
+        }
+        self.cpu += clock::thread_cpu().saturating_sub(began);
+        if let Some(own) = own {
+            self.refuse(own);
+        }
+        self.tally.injected += self.out.len() as u64;
+        self.tally.failures += self.failures.len() as u64;
+    }
+
+    /// Works until it is done; false where a limit has ended the last of it. The message of such a call
+    /// goes to `aside`, and the version back to before it.
+    fn work(
+        &mut self,
+        moment: Moment,
+        work: Work<'_>,
+        aside: &mut Vec<u16>,
+    ) -> Result<bool, String> {
+        let mut rest = work;
+        loop {
+            let (message, reason) = match self.attempt(moment, rest) {
+                Ok(()) => return Ok(true),
+                Err(Stop::Limit { message, reason }) => (message, reason),
+                Err(Stop::Ended { reason }) => {
+                    return Err(format!("entry {}: it has ended itself: {reason}", moment.entry));
+                }
+            };
+            let what =
+                message.map_or_else(|| "timer_event".to_owned(), |it| format!("message {it}"));
+            let place = format!("entry {}, {what}", moment.entry);
+            self.failures.push(FilterFailure { message, reason: format!("{what}: {reason}") });
+            if !self.past.may_go_on(moment.time) {
+                return Err(format!("{place}: {reason}, too often"));
+            }
+            let failed = |error| format!("{place}: {reason}, and it cannot go back: {error:#}");
+            self.filtering = self.past.again().map_err(failed)?;
+            let Work::Batch(batch, matched) = work else { return Ok(false) };
+            let at = matched.iter().position(|index| Some(*index) == message);
+            let at = at.unwrap_or(matched.len().saturating_sub(1));
+            let (before, behind) = (&matched[..at], &matched[at + 1..]);
+            let before: Vec<u16> =
+                before.iter().filter(|index| !aside.contains(index)).copied().collect();
+            aside.extend(matched.get(at));
+            if !before.is_empty() {
+                past::muted(self.filtering.as_mut(), moment, Work::Batch(batch, &before))
+                    .map_err(failed)?;
+            }
+            if behind.is_empty() {
+                return Ok(false);
+            }
+            rest = Work::Batch(batch, behind);
+        }
+    }
+
+    fn attempt(&mut self, moment: Moment, work: Work<'_>) -> Result<(), Stop> {
         let failures = &mut self.failures;
         let mut call = FilterCall {
             entry: moment.entry,
@@ -138,29 +208,9 @@ impl Lane {
             out: &mut self.out,
             on_failure: &mut |failure| failures.push(failure),
         };
-        let began = clock::thread_cpu();
-        let done = match work {
+        match work {
             Work::Batch(batch, matched) => self.filtering.process(batch, matched, &mut call),
             Work::Timer => self.filtering.timer(&mut call),
-        };
-        self.cpu += clock::thread_cpu().saturating_sub(began);
-        if let Some(own) = own {
-            self.refuse(own);
-        }
-        self.tally.injected += self.out.len() as u64;
-        self.tally.failures += self.failures.len() as u64;
-        if let Err(stop) = done {
-            let what = |message: Option<u16>| {
-                message.map_or_else(|| "timer_event".to_owned(), |index| format!("message {index}"))
-            };
-            self.ended = Some(match stop {
-                Stop::Limit { message, reason } => {
-                    format!("entry {}, {}: {reason}", moment.entry, what(message))
-                }
-                Stop::Ended { reason } => {
-                    format!("entry {}: it has ended itself: {reason}", moment.entry)
-                }
-            });
         }
     }
 

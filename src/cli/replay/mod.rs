@@ -10,6 +10,7 @@
 //! | `entries` | goes through a journal |
 //! | `play` | takes the versions through entries and messages |
 //! | `lane` | one version at work |
+//! | `past` | what it needs to go back where a limit ends a call |
 //! | `differences` | what one version has injected and the other has not |
 //! | `report` | shows it |
 
@@ -17,6 +18,7 @@ mod differences;
 mod entries;
 mod lane;
 mod moment;
+mod past;
 mod play;
 mod report;
 mod section;
@@ -250,9 +252,12 @@ impl Command {
         let filter = standalone::script_filter(script, settings, &self.limits, &options)?;
         // Both versions are the same filter: what they inject has its name.
         let own = standalone::name_of(&self.script);
-        let name = section.name.as_deref().unwrap_or(&own);
-        let cx = FilterContext { name, engine: &parts.engine, ticker_interval: interval };
-        let filtering = filter.start(&cx)?;
-        Ok(Lane::new(side, script.display().to_string(), filtering, interval))
+        let name = section.name.clone().unwrap_or(own);
+        let engine = parts.engine.clone();
+        let start = move || {
+            let cx = FilterContext { name: &name, engine: &engine, ticker_interval: interval };
+            filter.start(&cx)
+        };
+        Lane::new(side, script.display().to_string(), Box::new(start), interval)
     }
 }

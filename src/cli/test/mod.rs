@@ -28,6 +28,7 @@ use crate::sandbox::Modules;
 use crate::sandbox::Role;
 use crate::sandbox::Script;
 use crate::sandbox::Spec;
+use crate::sandbox::required_files;
 use crate::stdx::embedded;
 
 /// What the command line may look like.
@@ -84,8 +85,11 @@ impl Command {
         loop {
             let mut files = Vec::new();
             for spec in self.specs().unwrap_or_default() {
-                files.push(spec::script_of(&spec));
-                files.push(spec);
+                let folders = Setup::of(&spec, &self.share_dir, None).modules.folders;
+                let script = spec::script_of(&spec);
+                files.extend(required_files(&script, &folders));
+                files.extend(required_files(&spec, &folders));
+                files.extend([script, spec]);
             }
             let files = files.into_iter().filter_map(|file| std::path::absolute(file).ok());
             // Watching begins before the run, so that no change goes unnoticed.
