@@ -7,6 +7,7 @@
 mod admin;
 mod agents;
 mod check;
+mod coming_from_heka;
 mod command_line;
 mod configurations;
 mod destinations;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         journal::trials(),
         lpeg::trials(),
         check::trials(),
+        coming_from_heka::trials(),
         reports::trials(),
         tls::trials(),
         admin::trials(),
