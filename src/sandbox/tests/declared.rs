@@ -46,7 +46,10 @@ fn declared() -> BTreeSet<String> {
 
 /// Requires all that there is and gives the names that are nil, one a line.
 const LOOK: &str = "
-    for _, name in ipairs({LIBRARIES}) do pcall(require, name) end
+    for _, name in ipairs({LIBRARIES}) do
+      local ok, value = pcall(require, name)
+      if ok and _G[name] == nil then _G[name] = value end
+    end
     local missing = {}
     for _, name in ipairs({NAMES}) do
       local owner, member = string.match(name, '^(.-)%.(.*)$')
