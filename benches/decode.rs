@@ -154,6 +154,7 @@ fn start(kind: &str, settings: &str) -> Box<dyn Decoding> {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::new(Registry::default()),
     };
     let row = CATALOG.decoders.iter().find(|row| row.name == kind).expect("a kind there is");

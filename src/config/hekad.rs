@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::Gid;
 use schemars::JsonSchema;
 use schemars::Schema;
 use schemars::SchemaGenerator;
@@ -23,6 +24,8 @@ use super::Problem;
 use super::Settings;
 use super::section::Draft;
 use super::wording::sort_of;
+use crate::stdx::account;
+use crate::stdx::account::Account;
 use crate::stdx::duration;
 use crate::stdx::host;
 use crate::stdx::secret::Secret;
@@ -45,6 +48,11 @@ pub struct Hekad {
     #[serde(deserialize_with = "message_size")]
     #[schemars(with = "size::Written")]
     pub max_message_size: u64,
+    /// How much memory the process may use, in bytes, at least 48 MiB: inputs wait and readers fall back
+    /// to the disk while it is used up. Left out: a quarter of what the machine or the cgroup has.
+    #[serde(deserialize_with = "memory_bytes")]
+    #[schemars(with = "Option<size::Written>")]
+    pub max_memory_bytes: Option<u64>,
     /// How often a message may bring forth another by injection; 0 counts as 1.
     #[serde(deserialize_with = "loops")]
     pub max_message_loops: u32,
@@ -52,6 +60,15 @@ pub struct Hekad {
     pub max_process_inject: u32,
     /// Messages a filter may inject in one call of `timer_event`.
     pub max_timer_inject: u32,
+    /// The user that root becomes before anything runs; ports below 1024 may still be bound. Nobody if
+    /// empty.
+    #[serde(deserialize_with = "account::user")]
+    #[schemars(with = "String")]
+    pub user: Option<Account>,
+    /// The group that goes with `user`; that of the user if empty. Its supplementary groups come too.
+    #[serde(deserialize_with = "account::group")]
+    #[schemars(with = "String")]
+    pub group: Option<Gid>,
     /// File that holds the process id while the engine runs; none if empty.
     #[serde(deserialize_with = "path_unless_empty")]
     pub pid_file: Option<PathBuf>,
@@ -83,6 +100,17 @@ pub struct Hekad {
     journal: IgnoredAny,
 }
 
+impl Hekad {
+    /// The smallest budget of memory, in bytes: what the program itself takes, and a little.
+    pub const SMALLEST_MEMORY: u64 = 48 << 20;
+
+    /// The budget of memory, in bytes: what is written, or a quarter of what there is.
+    pub fn memory_budget(&self) -> Option<u64> {
+        let quarter = || host::memory().map(|bytes| (bytes / 4).max(Hekad::SMALLEST_MEMORY));
+        self.max_memory_bytes.or_else(quarter)
+    }
+}
+
 impl Default for Hekad {
     fn default() -> Self {
         Self {
@@ -90,9 +118,12 @@ impl Default for Hekad {
             base_dir: host::state_folder(),
             share_dir: PathBuf::from("/usr/share/heka"),
             max_message_size: 64 * 1024,
+            max_memory_bytes: None,
             max_message_loops: 4,
             max_process_inject: 1,
             max_timer_inject: 10,
+            user: None,
+            group: None,
             pid_file: None,
             shutdown_timeout: Duration::from_secs(30),
             report_interval: Duration::from_mins(1),
@@ -271,6 +302,15 @@ fn message_size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         return Err(de::Error::custom(found));
     }
     Ok(bytes)
+}
+
+fn memory_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let bytes = size::bytes(from)?;
+    if bytes < Hekad::SMALLEST_MEMORY {
+        let (least, found) = (size::text(Hekad::SMALLEST_MEMORY), size::text(bytes));
+        return Err(de::Error::custom(format!("expected at least {least}, found {found}")));
+    }
+    Ok(Some(bytes))
 }
 
 fn loops<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

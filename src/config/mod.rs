@@ -18,7 +18,7 @@
 //! | `settings` | the settings of a kind, read without losing their places |
 //! | `hekad` | the section of the engine |
 //! | `check` | what one section says of another |
-//! | `problem`, `wording` | how a mistake is told |
+//! | `problem`, `wording`, `masking` | how a mistake is told, and no secret |
 //! | `difference` | what a reload has to do |
 
 mod check;
@@ -28,6 +28,7 @@ mod file;
 mod hekad;
 mod kind;
 mod load;
+mod masking;
 mod options;
 mod problem;
 mod section;

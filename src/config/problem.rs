@@ -10,6 +10,7 @@ use annotate_snippets::Renderer;
 use annotate_snippets::Snippet;
 
 use super::Place;
+use super::masking::masked;
 
 /// Whether a problem stops the engine from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Problem {
             let file = first.place.file();
             let length = marks.iter().take_while(|mark| mark.place.file().name() == file.name());
             let (same_file, rest) = marks.split_at(length.count());
-            let mut snippet = Snippet::source(file.written()).path(file.name());
+            let mut snippet = Snippet::source(masked(file.written())).path(file.name());
             for mark in same_file {
                 let mut annotation = kind.span(mark.place.span());
                 if !mark.label.is_empty() {

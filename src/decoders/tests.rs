@@ -30,6 +30,7 @@ fn start(sections: &str, name: &str) -> anyhow::Result<Box<dyn Decoding>> {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::new(Registry::default()),
     };
     start_in(&engine, &sections.parse::<toml::Table>()?, name)

@@ -121,6 +121,7 @@ mod tests {
             max_message_loops: 4,
             max_process_inject: 1,
             max_timer_inject: 10,
+            memory: Arc::default(),
             metrics: Arc::default(),
         };
         encoder.start(&EncoderContext { name: "encoder", engine: &engine }).unwrap()

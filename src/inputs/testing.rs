@@ -30,6 +30,7 @@ pub(super) fn engine() -> Engine {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::default(),
     }
 }

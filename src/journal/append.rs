@@ -128,8 +128,8 @@ impl Shared {
         let end = state.end;
         let wakes_writer = (is_wanted && state.want(end))
             || (state.writer_waits && state.unwritten_bytes >= WRITE_BYTES);
-        let given_up = if state.tail.footprint() > self.limits.tail_bytes {
-            let (durable, limit) = (state.durable, self.limits.tail_bytes);
+        let given_up = if state.tail.footprint() > self.tail_bytes() {
+            let (durable, limit) = (state.durable, self.tail_bytes());
             state.tail.trim(durable, Position(0), limit)
         } else {
             Vec::new()
@@ -197,7 +197,7 @@ impl Shared {
     /// Tells whether a reader that deserves a moment would fall out of the tail.
     fn would_outrun(&self, state: &mut State, stored: u64) -> bool {
         if self.limits.storage == StorageKind::Memory
-            || state.tail.footprint() + stored <= self.limits.tail_bytes
+            || state.tail.footprint() + stored <= self.tail_bytes()
         {
             return false;
         }
@@ -222,7 +222,7 @@ impl Shared {
     fn is_synced_enough(&self, state: &State, stored: u64) -> bool {
         self.limits.storage == StorageKind::Memory
             || state.unsynced_bytes == 0
-            || state.unsynced_bytes + stored <= self.limits.tail_bytes / 2
+            || state.unsynced_bytes + stored <= self.tail_bytes() / 2
     }
 }
 

@@ -330,6 +330,12 @@ impl Journal {
         self.shared.retire(reader);
     }
 
+    /// Keeps a quarter of the usual number of entries in memory while memory is short; readers find the
+    /// others on the disk.
+    pub fn hold_less(&self, is_short: bool) {
+        self.shared.hold_less(is_short);
+    }
+
     /// How the journal is.
     #[must_use]
     pub fn status(&self) -> Status {

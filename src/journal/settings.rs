@@ -150,6 +150,11 @@ impl Limits {
 }
 
 impl Settings {
+    /// How many bytes of entries a journal in memory may have.
+    pub fn largest_in_memory(&self) -> u64 {
+        self.max_bytes.unwrap_or(Limits::MEMORY).max(Limits::SMALLEST)
+    }
+
     /// The largest entry, in bytes, that a journal in `folder` will take with these settings.
     pub fn largest_entry(&self, folder: &Path) -> usize {
         Limits::of(self, folder).largest_entry()

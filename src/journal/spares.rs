@@ -33,6 +33,11 @@ impl Spares {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
+    /// Gives all of them up.
+    pub(super) fn clear(&self) {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps what can be used again of entries that are given up.
     pub(super) fn keep(&self, given_up: Vec<Held>) {
         let emptied =

@@ -34,6 +34,9 @@ use crate::stdx::clock::Clock;
 /// Batches to be used again take at most one part in so many of the tail's bytes.
 const SPARE_SHARE: u64 = 4;
 
+/// While memory is short the tail has one part in so many of its bytes.
+const SHORT_SHARE: u64 = 4;
+
 /// Called when there is something new.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -222,6 +225,8 @@ pub(super) struct Shared {
     /// As in the state, to be read without the lock.
     pub(super) end: AtomicU64,
     pub(super) readable: AtomicU64,
+    /// How many bytes of the newest entries are kept in memory just now.
+    tail_bytes: AtomicU64,
     durable: AtomicU64,
     wakes: RwLock<Arc<Vec<Wake>>>,
     synced_wakes: RwLock<Arc<Vec<Wake>>>,
@@ -246,6 +251,7 @@ impl Shared {
         Shared {
             id,
             spares: Spares::new(limits.tail_bytes / SPARE_SHARE),
+            tail_bytes: AtomicU64::new(limits.tail_bytes),
             limits,
             snapshots: Mutex::new(stores.0),
             values: Mutex::new(stores.1),
@@ -262,6 +268,20 @@ impl Shared {
             synced_wakes: RwLock::default(),
             #[cfg(test)]
             faults: super::faults::Faults::default(),
+        }
+    }
+
+    /// How many bytes of the newest entries are kept in memory.
+    pub(super) fn tail_bytes(&self) -> u64 {
+        self.tail_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a quarter of the usual tail, or all of it again.
+    pub(super) fn hold_less(&self, is_short: bool) {
+        let part = if is_short { SHORT_SHARE } else { 1 };
+        self.tail_bytes.store(self.limits.tail_bytes / part, Ordering::Relaxed);
+        if is_short {
+            self.spares.clear();
         }
     }
 

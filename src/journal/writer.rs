@@ -132,7 +132,7 @@ impl Writer {
 
     /// When the next sync is to start, as things stand.
     fn sync_at(&self, state: &State) -> Option<Instant> {
-        let is_full = state.unsynced_bytes >= self.shared.limits.tail_bytes / 8;
+        let is_full = state.unsynced_bytes >= self.shared.tail_bytes() / 8;
         if state.end <= state.durable {
             None
         } else if state.want > state.durable || is_full {
@@ -287,7 +287,7 @@ impl Writer {
         if let Some(last) = state.readers.last_from(first).filter(|last| last.0 < u64::MAX) {
             state.patience.see(last.next(), self.last_sync);
         }
-        let given_up = state.tail.trim(written, passed, self.shared.limits.tail_bytes);
+        let given_up = state.tail.trim(written, passed, self.shared.tail_bytes());
         drop(state);
         self.shared.spares.keep(given_up);
         self.shared.changed.notify_all();

@@ -6,6 +6,7 @@
 //! | `inputs`, `decode` | inputs are tasks; decode threads split, decode and append |
 //! | `analysis` | analysis threads run filters over the journal |
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
+//! | `memory` | the budget of memory |
 //! | `routing` | the index of all matchers |
 //! | `reload`, `coding` | the difference between two plans, applied |
 //! | `swapping`, `versions` | a filter's next version in the place of the one that runs, and those kept |
@@ -20,6 +21,7 @@ mod counters;
 mod decode;
 mod delivery;
 mod inputs;
+mod memory;
 mod parts;
 mod plan;
 mod progress;
@@ -111,6 +113,7 @@ pub struct Pipeline {
     /// Told when an input has ended.
     changed: Arc<Notify>,
     ticking: tokio::task::JoinHandle<()>,
+    measuring: tokio::task::JoinHandle<()>,
     filter_counters: hashbrown::HashMap<Arc<str>, Arc<FilterCounters>>,
     output_counters: hashbrown::HashMap<Arc<str>, Arc<OutputCounters>>,
     journal_gauges: JournalGauges,
@@ -141,7 +144,8 @@ impl Pipeline {
         let base_dir = &plan.engine.base_dir;
         std::fs::create_dir_all(base_dir)
             .with_context(|| format!("cannot make the folder {}", base_dir.display()))?;
-        let (journal, recovery) = Journal::open(base_dir, &plan.journal, clock.clone())
+        let settings = memory::within(&plan.journal, &plan.engine.memory);
+        let (journal, recovery) = Journal::open(base_dir, &settings, clock.clone())
             .with_context(|| format!("cannot open the journal in {}", base_dir.display()))?;
         report(&recovery);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -160,6 +164,11 @@ impl Pipeline {
             inputs: Vec::new(),
             changed: Arc::new(Notify::new()),
             ticking: tokio::spawn(std::future::ready(())),
+            measuring: memory::watch(
+                plan.engine.memory.clone(),
+                journal.clone(),
+                &plan.engine.metrics,
+            ),
             filter_counters: hashbrown::HashMap::new(),
             output_counters: hashbrown::HashMap::new(),
             journal_gauges: JournalGauges::new(&plan.engine.metrics),

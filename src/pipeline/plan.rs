@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks;
+use super::memory;
 use super::parts::Parts;
 use super::parts::SplitterPart;
 use crate::config::BUILT_IN;
@@ -31,6 +32,7 @@ use crate::plugin::Engine;
 use crate::plugin::Filter;
 use crate::plugin::Input;
 use crate::plugin::Kind;
+use crate::plugin::Memory;
 use crate::plugin::Output;
 use crate::sandbox::Role;
 
@@ -135,6 +137,7 @@ impl Plan {
         let Draft { parts, inputs, filters, outputs, .. } = draft;
         checks::decoders(&parts, &config, problems);
         checks::managers(&filters, &config, problems);
+        memory::check(&config, (&engine, &journal), (&filters, &outputs), problems);
         let (catalog, parts) = (*catalog, Arc::new(parts));
         Plan { config, catalog, engine, journal, parts, inputs, filters, outputs }
     }
@@ -484,6 +487,7 @@ fn engine(config: &Config, metrics: Arc<Registry>) -> Engine {
         max_message_loops: u8::try_from(hekad.max_message_loops).unwrap_or(u8::MAX),
         max_process_inject: hekad.max_process_inject,
         max_timer_inject: hekad.max_timer_inject,
+        memory: Arc::new(hekad.memory_budget().map_or_else(Memory::default, Memory::new)),
         metrics,
     }
 }

@@ -69,7 +69,8 @@ impl std::fmt::Display for Reloaded {
 
 impl Pipeline {
     /// Goes over to `new`, touching only what is different.
-    pub async fn reload(&mut self, new: Plan) -> Reloaded {
+    pub async fn reload(&mut self, mut new: Plan) -> Reloaded {
+        new.engine.memory = self.plan.engine.memory.clone();
         let mut done = Reloaded {
             waits_for_restart: crate::config::difference(&self.plan.config, &new.config)
                 .hekad_changed,

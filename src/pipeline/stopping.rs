@@ -83,6 +83,7 @@ impl Pipeline {
         self.pause_shadows();
         self.stop_inputs(timeout).await;
         self.ticking.abort();
+        self.measuring.abort();
         if !self.drain_filters(deadline, timeout).await {
             tracing::warn!("filters are behind: they go on from their snapshots at the next start");
             self.analysis.abandon();

@@ -21,6 +21,7 @@ mod encoder;
 mod filter;
 mod framed;
 mod input;
+mod memory;
 mod output;
 mod record;
 mod splitter;
@@ -55,6 +56,8 @@ pub use input::Lender;
 pub use input::Receipt;
 pub use input::Stopping;
 pub use input::Stream;
+pub use memory::Claim;
+pub use memory::Memory;
 pub use output::Batching;
 pub use output::Carried;
 pub use output::Failure;
@@ -97,6 +100,8 @@ pub struct Engine {
     pub max_process_inject: u32,
     /// How many messages a filter may inject in one `timer_event`.
     pub max_timer_inject: u32,
+    /// The budget of memory that all plugins share.
+    pub memory: Arc<Memory>,
     /// All numbers of the engine.
     pub metrics: Arc<Registry>,
 }

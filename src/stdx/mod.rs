@@ -1,5 +1,6 @@
 //! Helpers that know nothing of messages: durations, sizes, clocks.
 
+pub mod account;
 pub mod backoff;
 pub mod clock;
 pub mod decimal;

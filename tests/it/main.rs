@@ -17,6 +17,7 @@ mod filter;
 mod harness;
 mod heka_test;
 mod journal;
+mod limits;
 mod lpeg;
 mod quickstart;
 mod readme;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         heka_test::trials(),
         replay::trials(),
         journal::trials(),
+        limits::trials(),
         lpeg::trials(),
         check::trials(),
         coming_from_heka::trials(),

@@ -250,6 +250,7 @@ pub(super) fn encoder(kind: &str, max_message_size: usize) -> anyhow::Result<Box
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::new(Registry::default()),
     };
     encoder.start(&EncoderContext { name: kind, engine: &engine })

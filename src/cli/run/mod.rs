@@ -1,6 +1,7 @@
 //! `heka run`: the daemon.
 
 mod logging;
+mod privileges;
 mod screen;
 mod signals;
 mod summary;
@@ -97,6 +98,9 @@ impl Command {
             return Ok(ExitCode::from(2));
         }
         raise_open_files();
+        let pid_file = plan.config().hekad.pid_file.clone();
+        let _pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
+        privileges::give_up(&plan.config().hekad)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("reactor")
@@ -118,8 +122,6 @@ impl Command {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let metrics = plan.metrics();
         let timeout = plan.config().hekad.shutdown_timeout;
-        let pid_file = plan.config().hekad.pid_file.clone();
-        let _pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
         let started = Instant::now();
         let clock = Arc::new(System::new());
         let reports_itself = !mode.until_done;

@@ -260,6 +260,7 @@ fn engine(share_dir: PathBuf) -> Engine {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::new(Registry::default()),
     }
 }

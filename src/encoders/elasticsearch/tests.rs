@@ -19,6 +19,7 @@ fn encoding(encoder: &dyn Encoder) -> Box<dyn Encoding> {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::default(),
     };
     encoder.start(&EncoderContext { name: "es", engine: &engine }).unwrap()

@@ -13,6 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
 use super::refusal::Refusal;
+use crate::plugin::Claim;
+use crate::plugin::Memory;
 
 /// How many bytes all bodies may take together, unless a single one may take more.
 const BUDGET: u32 = 64 << 20;
@@ -23,15 +25,22 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_
 pub(in crate::inputs) struct Bodies {
     max_body: u32,
     room: Arc<Semaphore>,
+    memory: Arc<Memory>,
+}
+
+/// What a body takes of the room of its input and of the memory.
+pub(in crate::inputs) struct Room {
+    _room: OwnedSemaphorePermit,
+    _claim: Claim,
 }
 
 impl Bodies {
     /// Bodies of at most so many bytes, as sent and unpacked.
-    pub(in crate::inputs) fn new(max_body_bytes: u64) -> Bodies {
+    pub(in crate::inputs) fn new(max_body_bytes: u64, memory: &Arc<Memory>) -> Bodies {
         let max_body = u32::try_from(max_body_bytes).unwrap_or(u32::MAX / 4);
         // A compressed body is held packed and unpacked.
         let room = Arc::new(Semaphore::new(BUDGET.max(max_body.saturating_mul(2)) as usize));
-        Bodies { max_body, room }
+        Bodies { max_body, room, memory: memory.clone() }
     }
 
     /// Reads a body, and holds room for it.
@@ -42,7 +51,7 @@ impl Bodies {
         &self,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    ) -> Result<(Bytes, Room), Refusal> {
         let is_packed = is_packed(headers.get(header::CONTENT_ENCODING))?;
         let (bytes, room) = self.take(headers, body, is_packed).await?;
         let bytes = if is_packed { self.unpack(bytes).await? } else { bytes };
@@ -63,7 +72,7 @@ impl Bodies {
         &self,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    ) -> Result<(Bytes, Room), Refusal> {
         let may_be_packed = is_packed(headers.get("grpc-encoding"))?;
         let (mut bytes, room) = self.take(headers, body, may_be_packed).await?;
         let broken = || Refusal::Body("the body is no message of grpc".to_owned());
@@ -85,7 +94,7 @@ impl Bodies {
         headers: &HeaderMap,
         body: Body,
         is_packed: bool,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    ) -> Result<(Bytes, Room), Refusal> {
         let length = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -95,10 +104,8 @@ impl Bodies {
             Some(_) => return Err(Refusal::TooLarge),
         };
         let wanted = if is_packed { length.saturating_add(self.max_body) } else { length };
-        let room = Arc::clone(&self.room).acquire_many_owned(wanted);
-        let Ok(Ok(room)) = tokio::time::timeout(PATIENCE.0, room).await else {
-            return Err(Refusal::Unavailable);
-        };
+        let room = tokio::time::timeout(PATIENCE.0, self.room(wanted)).await;
+        let room = room.map_err(|_| Refusal::Unavailable)??;
         let whole = axum::body::to_bytes(body, self.max_body as usize);
         match tokio::time::timeout(PATIENCE.1, whole).await {
             Ok(Ok(bytes)) => Ok((bytes, room)),
@@ -120,6 +127,17 @@ fn is_packed(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
         None | Some(b"" | b"identity") => Ok(false),
         Some(b"gzip" | b"x-gzip") => Ok(true),
         Some(_) => Err(Refusal::Encoding),
+    }
+}
+
+impl Bodies {
+    async fn room(&self, wanted: u32) -> Result<Room, Refusal> {
+        let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
+        let claim = self.memory.claim(wanted as usize).await;
+        match (room, claim) {
+            (Ok(room), Ok(claim)) => Ok(Room { _room: room, _claim: claim }),
+            _ => Err(Refusal::Unavailable),
+        }
     }
 }
 

@@ -189,7 +189,7 @@ impl Desk {
             headers: settings.answer_headers()?,
             request_headers: settings.wanted_headers()?,
             key: settings.key()?,
-            bodies: Bodies::new(settings.max_body_bytes),
+            bodies: Bodies::new(settings.max_body_bytes, &cx.engine.memory),
             streams: Mutex::default(),
         })
     }

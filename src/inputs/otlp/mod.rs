@@ -142,7 +142,7 @@ impl Input for OtlpInput {
         let desk = Desk {
             cx: cx.clone(),
             key: self.key()?,
-            bodies: Bodies::new(self.max_body_bytes),
+            bodies: Bodies::new(self.max_body_bytes, &cx.engine.memory),
             streams: Mutex::default(),
         };
         let listener = Listener::bind(&address, options).await?;

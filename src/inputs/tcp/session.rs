@@ -20,7 +20,9 @@ use crate::message::Batch;
 use crate::message::Source;
 use crate::message::SourcePosition;
 use crate::net::Exchange;
+use crate::plugin::Claim;
 use crate::plugin::InputContext;
+use crate::plugin::Memory;
 use crate::plugin::Receipt;
 use crate::plugin::Stream;
 
@@ -30,6 +32,8 @@ const HELLO: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_mins(1);
 /// How many bytes may be on their way to one connection, uncompressed.
 const WINDOW: u32 = 16 << 20;
+/// The beginning of a word is counted to the memory in use from so many bytes on.
+const SMALL: usize = 64 * 1024;
 /// How many batches may wait to be durable.
 const MAX_PENDING: usize = 1024;
 /// How long the goodbye may take.
@@ -72,7 +76,7 @@ pub(super) async fn serve(
 /// The connection, and what is to be acknowledged on it.
 struct Line {
     exchange: Exchange,
-    pending: VecDeque<(u64, Receipt)>,
+    pending: VecDeque<(u64, Receipt, Option<Claim>)>,
 }
 
 impl Line {
@@ -85,7 +89,7 @@ impl Line {
             biased;
             durable = front(pending) => {
                 durable?;
-                if let Some((position, _)) = pending.pop_front() {
+                if let Some((position, ..)) = pending.pop_front() {
                     agent::put(&mut exchange.outbox, &Word::Ack(position));
                 }
             }
@@ -94,11 +98,24 @@ impl Line {
         }
         Ok(())
     }
+
+    /// Waits for room for so many bytes; the agent is talked to meanwhile.
+    async fn room(&mut self, memory: &Arc<Memory>, bytes: usize) -> anyhow::Result<Claim> {
+        let claiming = memory.claim(bytes);
+        tokio::pin!(claiming);
+        loop {
+            tokio::select! {
+                biased;
+                claim = &mut claiming => return Ok(claim?),
+                turn = self.turn(false) => turn?,
+            }
+        }
+    }
 }
 
-async fn front(pending: &mut VecDeque<(u64, Receipt)>) -> anyhow::Result<()> {
+async fn front(pending: &mut VecDeque<(u64, Receipt, Option<Claim>)>) -> anyhow::Result<()> {
     match pending.front_mut() {
-        Some((_, receipt)) => receipt.as_mut().await,
+        Some((_, receipt, _)) => receipt.as_mut().await,
         None => std::future::pending().await,
     }
 }
@@ -126,6 +143,8 @@ struct Session {
     detail: Arc<[u8]>,
     largest: usize,
     unpacking: zstd::bulk::Decompressor<'static>,
+    /// What the beginning of a word takes of the memory.
+    begun: Claim,
 }
 
 impl Session {
@@ -165,6 +184,7 @@ impl Session {
             stream,
             largest,
             unpacking: zstd::bulk::Decompressor::new()?,
+            begun: cx.engine.memory.unfinished(),
         };
         session.greet(line.exchange.peer().to_string());
         Ok((session, seat))
@@ -189,9 +209,14 @@ impl Session {
             while let Some(head) = agent::head(line.exchange.inbox(), most)? {
                 match agent::word(&head, line.exchange.inbox())? {
                     Word::Batch(batch, data) => {
+                        let bytes = batch.plain as usize;
+                        let Some(claim) = self.cx.engine.memory.try_claim(bytes) else {
+                            drop(line.room(&self.cx.engine.memory, bytes).await?);
+                            continue;
+                        };
                         let plain = self.unpack(&batch, data)?;
                         line.exchange.take(head.length);
-                        self.batch(&batch, plain, line).await?;
+                        self.batch(&batch, (plain, claim), line).await?;
                     }
                     Word::Ping { first, last } => {
                         line.exchange.take(head.length);
@@ -201,6 +226,7 @@ impl Session {
                     _ => return Err(agent::Error::Malformed(head.kind).into()),
                 }
             }
+            self.wait_for_the_rest(line).await?;
             let silence = line.exchange.silence();
             anyhow::ensure!(silence < SILENCE, "the agent is silent");
             if line.pending.len() < MAX_PENDING
@@ -214,6 +240,18 @@ impl Session {
                 reports::inject(&self.cx, &self.source, Report::Heard).await?;
             }
         }
+    }
+
+    /// Holds of the memory what the beginning of a word takes, and waits for room for what follows.
+    async fn wait_for_the_rest(&mut self, line: &mut Line) -> anyhow::Result<()> {
+        let begun = line.exchange.inbox().len();
+        if begun <= SMALL {
+            self.begun.resize(0);
+            return Ok(());
+        }
+        self.begun.resize(begun);
+        drop(line.room(&self.cx.engine.memory, SMALL).await?);
+        Ok(())
     }
 
     fn unpack(&mut self, batch: &BatchHead, data: &[u8]) -> anyhow::Result<Bytes> {
@@ -237,7 +275,7 @@ impl Session {
     async fn batch(
         &mut self,
         batch: &BatchHead,
-        plain: Bytes,
+        (plain, claim): (Bytes, Claim),
         line: &mut Line,
     ) -> anyhow::Result<()> {
         let is_part = batch.before == batch.last;
@@ -245,7 +283,7 @@ impl Session {
         if is_known {
             self.agents.numbers.repeats.add(1);
             let receipt = self.stream.receipt().await?;
-            line.pending.push_back((batch.last, receipt));
+            line.pending.push_back((batch.last, receipt, None));
             return Ok(());
         }
         anyhow::ensure!(
@@ -275,7 +313,7 @@ impl Session {
             // It is heard when there is room for what it says.
             agents.hear(source);
         };
-        line.pending.push_back((batch.last, receipt));
+        line.pending.push_back((batch.last, receipt, Some(claim)));
         Ok(())
     }
 
@@ -308,7 +346,7 @@ impl Session {
     /// next knows of it.
     async fn end(&mut self, line: &mut Line) {
         if self.stream.durable().await.is_ok()
-            && let Some((position, _)) = line.pending.back()
+            && let Some((position, ..)) = line.pending.back()
         {
             agent::put(&mut line.exchange.outbox, &Word::Ack(*position));
         }

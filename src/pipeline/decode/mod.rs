@@ -34,6 +34,8 @@ use crate::journal::Journal;
 use crate::message::Batch;
 use crate::message::SourcePosition;
 use crate::message::Uuids;
+use crate::plugin::Claim;
+use crate::plugin::Memory;
 use crate::plugin::Origin;
 use crate::plugin::Receipt;
 use crate::stdx::clock::Clock;
@@ -50,8 +52,8 @@ pub(super) enum Work {
     Open(Box<StreamPlan>, oneshot::Sender<anyhow::Result<()>>),
     /// The next byte lies here.
     At(SourcePosition),
-    /// The next bytes.
-    Bytes(Bytes),
+    /// The next bytes, and what of the memory they take.
+    Bytes(Bytes, Claim),
     /// Something whole, with an origin of its own.
     Whole(Bytes, Option<Arc<Origin>>),
     /// Messages that are ready.
@@ -247,7 +249,7 @@ impl Thread {
         let mut feed = feed::Feed { open: &mut self.open, uuids: &mut self.uuids, now, number };
         match work {
             Work::At(position) => stream.seek(position),
-            Work::Bytes(bytes) => feed.bytes(stream, &bytes),
+            Work::Bytes(bytes, _claim) => feed.bytes(stream, &bytes),
             Work::Whole(bytes, origin) => feed.whole(stream, &bytes, origin.as_deref()),
             Work::Messages(batch) => feed.messages(stream, &batch),
             Work::Undecoded(batch) => feed.undecoded(stream, &batch),
@@ -271,6 +273,9 @@ impl Thread {
             }
             Work::Open(..) | Work::Recode(..) | Work::Finish => {}
         }
+        if let Some(stream) = self.streams.get_mut(&number) {
+            stream.claim_carry();
+        }
     }
 }
 
@@ -279,6 +284,7 @@ pub(super) struct Opened {
     queue: Queue,
     number: u64,
     progress: super::progress::Progress,
+    memory: Arc<Memory>,
 }
 
 impl Opened {
@@ -290,9 +296,10 @@ impl Opened {
     ) -> anyhow::Result<Opened> {
         let (queue, number) = threads.assign();
         let (tx, rx) = oneshot::channel();
+        let memory = plan.engine.memory.clone();
         queue.put(number, Work::Open(Box::new(plan), tx)).await?;
         rx.await.context("the engine is stopping")??;
-        Ok(Opened { queue, number, progress })
+        Ok(Opened { queue, number, progress, memory })
     }
 
     async fn put(&self, work: Work) -> anyhow::Result<()> {
@@ -313,7 +320,8 @@ impl crate::plugin::Delivery for Opened {
     }
 
     async fn bytes(&mut self, bytes: Bytes) -> anyhow::Result<()> {
-        self.put(Work::Bytes(bytes)).await
+        let claim = self.memory.claim(bytes.len()).await?;
+        self.put(Work::Bytes(bytes, claim)).await
     }
 
     async fn whole(&mut self, bytes: Bytes, origin: Option<Arc<Origin>>) -> anyhow::Result<()> {

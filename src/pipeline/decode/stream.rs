@@ -8,11 +8,15 @@ use crate::message::Source;
 use crate::message::SourcePosition;
 use crate::pipeline::counters::InputCounters;
 use crate::pipeline::parts::Parts;
+use crate::plugin::Claim;
 use crate::plugin::Decoding;
 use crate::plugin::Engine;
 use crate::plugin::Origin;
 use crate::plugin::Splitting;
 use crate::plugin::States;
+
+/// A carry of so many bytes is not counted.
+const SMALL: usize = 16 * 1024;
 
 /// What a thread needs to open a stream.
 pub(in crate::pipeline) struct StreamPlan {
@@ -44,6 +48,8 @@ pub(super) struct Stream {
     pub(super) position: SourcePosition,
     /// What is left of the last bytes: the beginning of a record.
     pub(super) carry: Vec<u8>,
+    /// What the carry takes of the memory.
+    held: Claim,
     /// A record that is too long is being passed over.
     pub(super) is_skipping: bool,
     pub(super) keep_truncated: bool,
@@ -73,6 +79,7 @@ impl Stream {
             decoding,
             position: SourcePosition::default(),
             carry: Vec::new(),
+            held: plan.engine.memory.unfinished(),
             is_skipping: false,
             keep_truncated: part.keep_truncated,
             use_message_bytes: part.use_message_bytes,
@@ -82,6 +89,12 @@ impl Stream {
             max_record: plan.engine.max_message_size + crate::message::frame::MAX_OVERHEAD,
             plan,
         })
+    }
+
+    /// Counts a carry that is not small to the memory in use.
+    pub(super) fn claim_carry(&mut self) {
+        let length = self.carry.len();
+        self.held.resize(if length > SMALL { length } else { 0 });
     }
 
     /// Goes over to the decoder of `parts`, which takes over what the one before kept.

@@ -236,7 +236,10 @@ impl Feeder {
     }
 
     fn has_place(&self) -> bool {
-        self.parcels.capacity() > 0 && !self.parcels.is_closed()
+        let held = self.shared.bytes.load(Ordering::Acquire);
+        let is_short = self.plan.context.engine.memory.is_short();
+        let most = if is_short { 0 } else { super::MAX_LOADS.saturating_mul(self.batching.bytes) };
+        (held == 0 || held < most) && self.parcels.capacity() > 0 && !self.parcels.is_closed()
     }
 
     fn has_room(&self) -> bool {
@@ -354,7 +357,9 @@ impl Feeder {
         let mut load = Load::new(encoded, self.read.0);
         load.messages = messages;
         load.whole_from = self.shared.reached.whole_from.load(Ordering::Acquire);
-        if self.parcels.try_send(Parcel { load, round: self.round, letters }).is_ok() {
+        let weight = super::Weight::new(&self.shared, load.encoded.bytes.len());
+        let parcel = Parcel { load, round: self.round, letters, _weight: weight };
+        if self.parcels.try_send(parcel).is_ok() {
             self.queued = self.read;
         }
     }

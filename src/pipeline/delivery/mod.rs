@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -43,6 +44,8 @@ use crate::plugin::Reached;
 
 /// How many loads may wait for an output.
 const QUEUE: usize = 2;
+/// Loads in the queue and the one being sent may together have so many times the bytes of a usual one.
+const MAX_LOADS: usize = 3;
 /// A load is closed at this size, in bytes.
 const MAX_LOAD: usize = 256 * 1024;
 /// The memory of a larger load is not kept for the next, in bytes.
@@ -74,6 +77,26 @@ struct Parcel {
     round: u64,
     /// Which of the records are dead letters.
     letters: Vec<usize>,
+    _weight: Weight,
+}
+
+/// The bytes of a parcel, counted as long as it is there.
+struct Weight {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Weight {
+    fn new(shared: &Arc<Shared>, bytes: usize) -> Weight {
+        shared.bytes.fetch_add(bytes, Ordering::AcqRel);
+        Weight { shared: shared.clone(), bytes }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.shared.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
 }
 
 /// What thread and task of an output tell each other.
@@ -83,6 +106,8 @@ struct Shared {
     reached: Arc<Reached>,
     /// How often the feeder has to go back to there, because what was taken did not become certain.
     rounds: AtomicU64,
+    /// Bytes of the loads in the queue and of the one being sent.
+    bytes: AtomicUsize,
     /// The memory of a load that was sent, for the next.
     spare: Mutex<Option<Encoded>>,
     is_failing: AtomicBool,

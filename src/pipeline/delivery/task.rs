@@ -250,6 +250,7 @@ impl Task {
                     pending.held = Some(load.entry);
                     self.shared.keep(std::mem::take(&mut load.encoded));
                     pending.current = None;
+                    self.feeder.unpark();
                     if sent == Sent::Done
                         && let Err(failure) = self.flush(output, pending).await
                     {

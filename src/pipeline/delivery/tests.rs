@@ -152,6 +152,7 @@ fn plan(name: &str, world: &Arc<Mutex<World>>) -> OutputPlan {
         max_message_loops: 4,
         max_process_inject: 1,
         max_timer_inject: 10,
+        memory: Arc::default(),
         metrics: Arc::default(),
     };
     let world = world.clone();

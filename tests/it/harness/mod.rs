@@ -219,6 +219,11 @@ impl Engine {
         })
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = Pid::from_raw(i32::try_from(self.child.id())?);

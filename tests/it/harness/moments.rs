@@ -16,6 +16,11 @@ impl Moments {
         Ok(Moments { seed, state: seed })
     }
 
+    /// Those of this seed.
+    pub(crate) fn with(seed: u64) -> Moments {
+        Moments { seed, state: seed }
+    }
+
     /// A number below `limit`; splitmix64.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
