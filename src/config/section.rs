@@ -35,6 +35,8 @@ pub struct Section {
     pub place: Place,
     /// The whole section in one line.
     text: String,
+    /// All options, for their places.
+    whole: Settings,
 }
 
 /// A section as the parser found it.
@@ -47,6 +49,12 @@ pub(super) struct Draft<'a> {
 }
 
 impl Section {
+    /// Returns where the value of an option stands, one every plugin has or one of the kind; where the
+    /// section begins if it is left out.
+    pub fn place_of_key(&self, key: &str) -> Place {
+        self.whole.place_of_key(key).unwrap_or_else(|| self.place.clone())
+    }
+
     /// Tells whether a plugin set up from the one would be the same as from the other.
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.name == other.name && self.text == other.text
@@ -101,7 +109,7 @@ impl Section {
         let text = format!("{kind} {}", whole.text());
         let name = draft.name.to_owned();
         let place = draft.place.clone();
-        Some(Self { name, kind, kind_place, family, common, settings, place, text })
+        Some(Self { name, kind, kind_place, family, common, settings, place, text, whole })
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is wrong with a plan as a whole: sizes that do not go together, decoders that use each other.
 
+use std::time::Duration;
+
 use super::parts::Parts;
 use super::plan::PlannedFilter;
 use crate::config::Config;
 use crate::config::Problem;
+use crate::config::Section;
 use crate::journal;
 use crate::message::Batch;
 use crate::message::frame;
+use crate::plugin::Defaults;
 use crate::plugin::Engine;
 
 /// Reports messages that would not go into an entry of the journal.
@@ -41,6 +45,20 @@ pub(super) fn sizes(
             engine.max_message_size
         ));
         problems.push(problem.at(&place).help(help));
+    }
+}
+
+/// Reports an input that works at every tick and is told never to.
+pub(super) fn ticks(
+    section: &Section,
+    interval: Duration,
+    defaults: &Defaults,
+    problems: &mut Vec<Problem>,
+) {
+    if interval.is_zero() && defaults.ticker_interval > 0 && !defaults.may_not_tick {
+        let problem = Problem::error("`ticker_interval` has to be above 0");
+        let help = format!("left out, it is {} seconds", defaults.ticker_interval);
+        problems.push(problem.at(&section.place_of_key("ticker_interval")).help(help));
     }
 }
 

@@ -361,6 +361,7 @@ impl Draft<'_> {
         let Some(plugin) = self.read(Some(kind), section) else { return };
         let ticker_interval =
             common.ticker_interval.unwrap_or(Duration::from_secs(kind.defaults.ticker_interval));
+        checks::ticks(section, ticker_interval, &kind.defaults, self.problems);
         if let Some((matcher, filter)) = plugin.as_filter() {
             let matcher = match Matcher::parse(&matcher) {
                 Ok(matcher) => matcher,

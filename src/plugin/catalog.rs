@@ -50,6 +50,8 @@ pub struct Defaults {
     pub message_matcher: Option<&'static str>,
     /// Seconds between two ticks; 0 is never.
     pub ticker_interval: u64,
+    /// Whether an input that ticks may be told never to.
+    pub may_not_tick: bool,
 }
 
 impl Defaults {
@@ -60,6 +62,7 @@ impl Defaults {
         encoder: None,
         message_matcher: None,
         ticker_interval: 0,
+        may_not_tick: false,
     };
 }
 

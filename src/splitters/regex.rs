@@ -38,6 +38,10 @@ impl Described for RegexSplitter {
     const ABOUT: &'static str = "Ends a record where a regular expression matches.";
     const EXAMPLE: &'static str =
         "[RegexSplitter]\ndelimiter = '\\n(\\[\\d{4}-\\d\\d-\\d\\d)'\ndelimiter_eol = false\n";
+
+    fn check(&self) -> anyhow::Result<()> {
+        Delimiter::compile(&self.delimiter).map(drop)
+    }
 }
 
 impl Splitter for RegexSplitter {

@@ -114,7 +114,7 @@ impl Row {
     /// The common options that this kind has a default of its own for.
     fn own_defaults(&self) -> Vec<(&'static str, String)> {
         let quoted = |text: &str| format!("{text:?}");
-        let Defaults { decoder, splitter, encoder, message_matcher, ticker_interval } =
+        let Defaults { decoder, splitter, encoder, message_matcher, ticker_interval, .. } =
             self.defaults;
         [
             ("decoder", decoder.map(quoted)),

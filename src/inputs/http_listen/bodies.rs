@@ -43,6 +43,11 @@ impl Bodies {
         Bodies { max_body, room, memory: memory.clone() }
     }
 
+    /// The largest body, in bytes, as sent and unpacked.
+    pub(in crate::inputs) fn max_body(&self) -> u64 {
+        u64::from(self.max_body)
+    }
+
     /// Reads a body, and holds room for it.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use anyhow::Context;
+use anyhow::ensure;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -119,6 +120,8 @@ impl Described for HttpListenInput {
         self.answer_headers()?;
         self.wanted_headers()?;
         self.key()?;
+        ensure!(self.max_body_bytes > 0, "`max_body_bytes` has to be above 0");
+        ensure!(self.max_connections > 0, "`max_connections` has to be above 0");
         Ok(())
     }
 }

@@ -11,6 +11,7 @@
 //! messages may be are refused by themselves: the answer is a partial success that says how many and why.
 
 mod attributes;
+mod elements;
 mod grpc;
 mod logs;
 mod metrics;
@@ -288,6 +289,7 @@ impl Desk {
 
     /// Puts what a body holds into the journal; gives what is answered when it is synced.
     async fn put(&self, signal: Signal, form: Form, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        elements::bound(signal, form, body, self.bodies.max_body())?;
         let mut records = Records::new(&self.cx);
         let answer = put(signal, form, body, &mut records)?;
         self.deliver(records).await.map_err(|error| {

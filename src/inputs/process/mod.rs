@@ -85,7 +85,8 @@ impl Described for ProcessInput {
     const ABOUT: &'static str = "Runs a command or a pipeline of them and reads what it prints.";
     const EXAMPLE: &'static str = "[ProcessInput]\nticker_interval = 15\n\n\
         [ProcessInput.command.0]\nbin = \"/bin/df\"\nargs = [\"-k\"]\n";
-    const DEFAULTS: Defaults = Defaults { ticker_interval: 15, ..Defaults::NONE };
+    const DEFAULTS: Defaults =
+        Defaults { ticker_interval: 15, may_not_tick: true, ..Defaults::NONE };
 
     fn check(&self) -> anyhow::Result<()> {
         self.commands().map(drop)

@@ -92,6 +92,7 @@ impl Described for TcpInput {
     };
 
     fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.max_connections > 0, "`max_connections` has to be above 0");
         Address::stream(self.net, &self.address)?;
         Tls::server_wanted(self.use_tls, self.tls.as_ref())?;
         Ok(())
