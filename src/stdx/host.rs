@@ -4,6 +4,28 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use nix::time::ClockId;
+use nix::time::clock_gettime;
+
+/// A start of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot {
+    /// What tells it from others: a checksum of the number that Linux draws for it, never 0.
+    pub id: u32,
+    /// When it was, by the clock of now.
+    pub began: SystemTime,
+}
+
+/// Returns the machine's last start, where the kernel tells of it.
+pub fn boot() -> Option<Boot> {
+    let drawn = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let since = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
+    let began = SystemTime::now().checked_sub(since)?;
+    Some(Boot { id: crc32fast::hash(&drawn).max(1), began })
+}
 
 /// Returns the name of the machine, or `localhost` if it has none.
 pub fn hostname() -> String {

@@ -13,10 +13,15 @@
 //! | limit | its length after the last write |
 //! | entry | the entry of the journal that was delivered when it was synced, 0 before any was |
 //! | journal | the journal's id, in hexadecimal digits |
+//! | boot | the machine's start in which it was written, in hexadecimal digits |
 //!
 //! End and limit are written before a record is, the rest when a sync is done and before the cursor
 //! moves. A file is synced before another one is begun, so that one note is enough. A kill cuts no
 //! note in half, as it lies in one page.
+//!
+//! A power cut takes what was not synced from the note as well, and leaves the file at any length, zeros
+//! and half a record in it. Where the note is of an earlier start of the machine and nobody has
+//! changed the file since this one, all behind what was certain is cut off.
 //!
 //! Where the file is longer or shorter than a kill can have left it, others have changed it: then
 //! nothing is cut off, and records may be there twice. Where a journal does not outlive the engine,
@@ -39,6 +44,9 @@ use std::sync::PoisonError;
 
 use anyhow::Context;
 
+use crate::stdx::host;
+use crate::stdx::host::Boot;
+
 /// The length of a note without the path.
 const LENGTH: usize = 192;
 /// Stands where no length is known up to which the file is as this output has left it.
@@ -50,6 +58,7 @@ pub(super) struct Note {
     file: File,
     /// The journal, where its entries come again.
     journal: Option<[u8; 16]>,
+    boot: Option<Boot>,
     says: Mutex<Says>,
 }
 
@@ -62,6 +71,8 @@ struct Says {
     end: u64,
     limit: u64,
     entry: u64,
+    /// The start of the machine in which it was written; 0 where that is not known.
+    boot: u32,
     /// How often others have changed the file while this engine runs; not written down.
     changes: u64,
     /// Whether another has taken the note over; not written down.
@@ -112,7 +123,7 @@ impl Note {
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
         });
         let file = opened.with_context(|| format!("cannot open {}", path.display()))?;
-        let mut note = Note { file, journal, says: Mutex::default() };
+        let mut note = Note { file, journal, boot: host::boot(), says: Mutex::default() };
         let bytes = std::fs::read(&path);
         let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
         if let Some((says, of, path)) = read(&bytes) {
@@ -122,7 +133,7 @@ impl Note {
     }
 
     fn repair(&mut self, mut says: Says, comes_again: bool, path: &Path) {
-        match says.repair(path, comes_again) {
+        match says.repair(path, comes_again, self.boot) {
             Ok(found) => tell(path, found),
             Err(error) => {
                 let path = path.display();
@@ -195,7 +206,9 @@ impl Note {
         }
         let Says { device, inode, certain, end, limit, entry, .. } = says;
         let journal = u128::from_be_bytes(self.journal.unwrap_or_default());
-        let text = format!("{device} {inode} {certain} {end} {limit} {entry} {journal:032x}");
+        let boot = self.boot.map_or(0, |boot| boot.id);
+        let text =
+            format!("{device} {inode} {certain} {end} {limit} {entry} {journal:032x} {boot:08x}");
         let mut line = format!("{text:<width$}\n", width = LENGTH - 1).into_bytes();
         line.extend_from_slice(path);
         if !path.is_empty() {
@@ -207,8 +220,13 @@ impl Note {
 
 impl Says {
     /// Cuts off what comes again, where the file is as a kill leaves it; half a record in any case.
-    fn repair(&self, path: &Path, comes_again: bool) -> std::io::Result<Found> {
+    fn repair(&self, path: &Path, comes_again: bool, boot: Option<Boot>) -> std::io::Result<Found> {
         let metadata = std::fs::metadata(path).ok().filter(|metadata| self.is_about(metadata));
+        if let (true, Some(metadata), Some(boot)) = (comes_again, &metadata, boot)
+            && self.is_cut_short(metadata, boot)
+        {
+            return self.cut(path, metadata.len(), self.certain);
+        }
         let length = metadata.map(|metadata| metadata.len());
         let is_as_left = length.is_some_and(|it| (self.end..=self.limit).contains(&it));
         if self.certain == self.limit || length == Some(self.certain) {
@@ -224,6 +242,13 @@ impl Says {
             _ => Found::Nothing,
         };
         Ok(if comes_again { Found::Changed } else { cut })
+    }
+
+    /// Tells whether the machine went down with this file open, and nobody has changed it since.
+    fn is_cut_short(&self, metadata: &std::fs::Metadata, boot: Boot) -> bool {
+        let is_older = metadata.modified().is_ok_and(|changed| changed < boot.began);
+        let is_longer = self.certain < metadata.len();
+        self.boot != 0 && self.boot != boot.id && is_older && is_longer
     }
 
     fn is_about(&self, metadata: &std::fs::Metadata) -> bool {
@@ -245,17 +270,17 @@ fn read(bytes: &[u8]) -> Option<(Says, [u8; 16], PathBuf)> {
     let (line, rest) = bytes.split_at_checked(LENGTH)?;
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let mut number = || words.next()?.parse::<u64>().ok();
-    let says = Says {
+    let mut says = Says {
         device: number()?,
         inode: number()?,
         certain: number()?,
         end: number()?,
         limit: number()?,
         entry: number()?,
-        changes: 0,
-        is_over: false,
+        ..Says::default()
     };
     let journal = u128::from_str_radix(words.next()?, 16).ok()?;
+    says.boot = u32::from_str_radix(words.next()?, 16).ok()?;
     let path = rest.split(|&byte| byte == b'\n').next()?;
     Some((says, journal.to_be_bytes(), OsStr::from_bytes(path).into()))
 }

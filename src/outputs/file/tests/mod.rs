@@ -275,6 +275,39 @@ async fn what_a_kill_leaves_is_cut_off_where_it_is_ours() {
 }
 
 #[tokio::test]
+async fn what_a_power_cut_leaves_is_cut_off_unless_others_have_written_since() {
+    // The note is the one of the last sync, the file has grown by what came after it.
+    let cut = |path: &Path, cx: &mut OutputContext| {
+        add(path, "\0\0\0\0th");
+        let note = cx.engine.base_dir.join("outputs");
+        let note = std::fs::read_dir(note).unwrap().next().unwrap().unwrap().path();
+        let text = read(&note);
+        let mut words: Vec<&str> = text.split_ascii_whitespace().collect();
+        (words[3], words[4], words[7]) = (words[2], words[2], "00000001");
+        let path = words.pop().unwrap();
+        let line = format!("{:<191}\n{path}\n", words.join(" "));
+        std::fs::write(&note, line).unwrap();
+    };
+    let before = |path: &Path| {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(9)).unwrap();
+    };
+    let cut_off = killed(|path, cx| {
+        cut(path, cx);
+        before(path);
+    });
+    assert_eq!(cut_off.await, ("one\n".to_owned(), Some(5)));
+    let since = killed(|path, cx| cut(path, cx));
+    assert_eq!(since.await, ("one\ntwo\n\0\0\0\0th".to_owned(), Some(5)), "by others");
+    let elsewhere = killed(|path, cx| {
+        cut(path, cx);
+        before(path);
+        cx.journal = None;
+    });
+    assert_eq!(elsewhere.await, ("one\ntwo\n\0\0\0\0th".to_owned(), None), "nothing comes again");
+}
+
+#[tokio::test]
 async fn names_that_look_alike_have_notes_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     for (name, entry) in [("a b", 5), ("a_b", 6)] {
