@@ -9,6 +9,7 @@
 //! | `send_nsca_bin` | a program that reads lines as `send_nsca` does | how it ended |
 
 mod check;
+mod cipher;
 mod nsca;
 mod program;
 mod settings;

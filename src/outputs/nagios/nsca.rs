@@ -26,7 +26,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Check;
 use super::Settings;
-use super::settings::Encryption;
+use super::cipher::Cipher;
 use crate::net::Connector;
 use crate::net::Stream;
 use crate::plugin::Failure;
@@ -57,8 +57,13 @@ pub(super) async fn send(
 async fn talk(stream: &mut Stream, settings: &Settings, checks: &[Check]) -> anyhow::Result<()> {
     let mut head = [0; HEAD];
     stream.read_exact(&mut head).await.context("no greeting")?;
+    let password = settings.nsca_password.as_ref().map_or("", |secret| secret.reveal());
+    let greeting: [u8; 128] = head[..128].try_into().context("the greeting is too short")?;
+    let mut cipher = Cipher::new(settings.nsca_encryption, greeting, password);
     for check in checks {
-        stream.write_all(&packet(check, &head, settings)).await?;
+        let mut packet = packet(check, &head);
+        cipher.encrypt(&mut packet);
+        stream.write_all(&packet).await?;
     }
     stream.shutdown().await?;
     // It closes when it has read all.
@@ -67,7 +72,7 @@ async fn talk(stream: &mut Stream, settings: &Settings, checks: &[Check]) -> any
 }
 
 /// A check for a server that has greeted with `head`.
-pub(super) fn packet(check: &Check, head: &[u8; HEAD], settings: &Settings) -> [u8; PACKET] {
+fn packet(check: &Check, head: &[u8; HEAD]) -> [u8; PACKET] {
     let mut packet = [0; PACKET];
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let mut random = Random::seeded(now.map_or(0, |now| now.subsec_nanos().into()));
@@ -83,11 +88,6 @@ pub(super) fn packet(check: &Check, head: &[u8; HEAD], settings: &Settings) -> [
     put(&mut packet[206..4302], &check.text);
     let sum = crc32fast::hash(&packet);
     packet[4..8].copy_from_slice(&sum.to_be_bytes());
-    if settings.nsca_encryption == Encryption::Xor {
-        let password = settings.nsca_password.as_ref().map_or("", |secret| secret.reveal());
-        mix(&mut packet, &head[..128]);
-        mix(&mut packet, password.as_bytes());
-    }
     packet
 }
 
@@ -97,13 +97,4 @@ fn put(place: &mut [u8], text: &str) {
     super::check::cut(&mut text, place.len() - 1);
     place[..text.len()].copy_from_slice(text.as_bytes());
     place[text.len()] = 0;
-}
-
-fn mix(packet: &mut [u8], key: &[u8]) {
-    if key.is_empty() {
-        return;
-    }
-    for (byte, key) in packet.iter_mut().zip(key.iter().cycle()) {
-        *byte ^= key;
-    }
 }

@@ -53,8 +53,8 @@ pub(super) struct Settings {
     nsca_address: Option<String>,
     /// The password of NSCA.
     pub(super) nsca_password: Option<Secret>,
-    /// How packets for NSCA are encrypted: `none` or `xor`, its methods 0 and 1. For others use
-    /// `send_nsca_bin`.
+    /// How packets for NSCA are encrypted, as its `decryption_method` says: `none` (0), `xor` (1), `des`
+    /// (2), `3des` (3) or `aes` (14, RIJNDAEL-128). For others use `send_nsca_bin`.
     #[serde(default)]
     pub(super) nsca_encryption: Encryption,
     /// The URL of NRDP.
@@ -83,6 +83,10 @@ pub(super) enum Encryption {
     None,
     #[default]
     Xor,
+    Des,
+    #[serde(rename = "3des")]
+    TripleDes,
+    Aes,
 }
 
 /// How checks get to Nagios.

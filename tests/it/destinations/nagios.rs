@@ -28,6 +28,16 @@ pub(super) fn trials() -> Vec<Trial> {
             "destinations::nagios_sees_states_by_command_file_and_nsca",
             by_command_file_and_nsca,
         ),
+        test_with(
+            &["nagios4", "nsca"],
+            "destinations::nagios_is_told_through_nsca_with_every_cipher",
+            through_nsca_with_every_cipher,
+        ),
+        test_with(
+            &["nagios4"],
+            "destinations::nagios_alerts_when_nothing_is_heard_any_more",
+            when_nothing_is_heard,
+        ),
         by_cmd_cgi_trial(),
     ]
 }
@@ -170,24 +180,102 @@ fn by_command_file_and_nsca() -> anyhow::Result<()> {
         engine.wait_for(part, |engine| engine.stderr().contains(part).then_some(()))?;
     }
     let nagios = start(&place)?;
-    let nsca = |place: &Place| {
-        let mut command = Command::new("nsca");
-        command.args(["-f", "-c"]).arg(place.path("nsca.cfg"));
-        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        Server::start(command, port)
-    };
-    let receiver = nsca(&place)?;
+    let receiver = start_nsca(&place.path("nsca.cfg"), port)?;
     expect(&mut engine, &place, "SERVICE ALERT: web01;pipe;CRITICAL;HARD;1;too hot")?;
     expect(&mut engine, &place, "SERVICE ALERT: web01;nsca;CRITICAL;HARD;1;too hot")?;
     drop(receiver);
     writeln!(stream, "OK: cool again")?;
-    let _receiver = nsca(&place)?;
+    let _receiver = start_nsca(&place.path("nsca.cfg"), port)?;
     expect(&mut engine, &place, "SERVICE ALERT: web01;pipe;OK;HARD;1;cool again")?;
     expect(&mut engine, &place, "SERVICE ALERT: web01;nsca;OK;HARD;1;cool again")?;
     writeln!(stream, "DOWN: gone")?;
     expect(&mut engine, &place, "HOST ALERT: web01;DOWN;HARD;1;gone")?;
     drop(nagios);
     engine.stop()?;
+    Ok(())
+}
+
+/// Starts the daemon of NSCA with this file of settings.
+fn start_nsca(config: &std::path::Path, port: u16) -> anyhow::Result<Server> {
+    let mut command = Command::new("nsca");
+    command.args(["-f", "-c"]).arg(config);
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    Server::start(command, port)
+}
+
+fn through_nsca_with_every_cipher() -> anyhow::Result<()> {
+    let ways = [("none", 0), ("des", 2), ("3des", 3), ("aes", 14)];
+    let mut config = "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\n\
+         splitter = 'TokenSplitter'\ndecoder = ''\n"
+        .to_owned();
+    let mut ports = Vec::new();
+    for (name, _) in ways {
+        let port = free_port()?;
+        config.push_str(&format!(
+            "[{name}]\ntype = 'NagiosOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+             nagios_host = 'web01'\nnagios_service_description = '{name}'\n\
+             nsca_address = '127.0.0.1:{port}'\nnsca_encryption = '{name}'\n\
+             nsca_password = 'a password of more than 32 letters, which is cut'\n\
+             retries = {{ delay = '50ms', max_delay = '200ms' }}\n"
+        ));
+        ports.push(port);
+    }
+    let place = Place::new(&config)?;
+    configure(&place, &ways.map(|(name, _)| name))?;
+    let _nagios = start(&place)?;
+    let mut receivers = Vec::new();
+    for ((name, method), port) in ways.into_iter().zip(ports) {
+        let file = format!("{name}.cfg");
+        let settings = place.read("nsca.cfg").replace("PORT", &port.to_string());
+        let settings = settings.replace("nsca.pid", &format!("{name}.pid"));
+        let settings = settings.replace("method=1", &format!("method={method}"));
+        let password = "password=a password of more than 32 letters, which is cut";
+        place.write(&file, &settings.replace("password=s3cret", password))?;
+        receivers.push(start_nsca(&place.path(&file), port)?);
+    }
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    // The second of two goes on where the cipher stands after the first.
+    stream.write_all(b"WARNING: warm\nCRITICAL: hot\n")?;
+    for (name, _) in ways {
+        let alert = format!("SERVICE ALERT: web01;{name};CRITICAL;HARD;1;hot");
+        expect(&mut engine, &place, &alert)?;
+    }
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// A service that nothing is heard of for four seconds is looked at by Nagios itself.
+fn when_nothing_is_heard() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+         decoder = ''\n\
+         [pipe]\ntype = 'NagiosOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
+         command_file = 'DIR/nagios.cmd'\nnagios_host = 'web01'\n\
+         nagios_service_description = 'heard'\n",
+    )?;
+    configure(&place, &["heard"])?;
+    let objects = place.read("objects.cfg").replace(
+        "service_description heard\ncheck_command none\n",
+        "service_description heard\ncheck_command silent\n check_freshness 1\n freshness_threshold 4\n",
+    );
+    anyhow::ensure!(objects.contains("freshness_threshold"), "{objects}");
+    let silent = "define command {\n command_name silent\n\
+                  command_line /bin/sh -c 'echo nothing was heard; exit 2'\n}\n";
+    place.write("objects.cfg", &(objects + silent))?;
+    let settings = place.read("nagios.cfg")
+        + "check_service_freshness=1\nservice_freshness_check_interval=1\n\
+           additional_freshness_latency=0\ninterval_length=60\n";
+    place.write("nagios.cfg", &settings)?;
+    let _nagios = start(&place)?;
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    writeln!(stream, "WARNING: here")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;heard;WARNING;HARD;1;here")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;heard;CRITICAL;HARD;1;nothing was heard")?;
+    writeln!(stream, "OK: back")?;
+    expect(&mut engine, &place, "SERVICE ALERT: web01;heard;OK;HARD;1;back")?;
+    engine.stop()?.expect_code(0)?;
     Ok(())
 }
 

@@ -19,7 +19,12 @@ use crate::suite::test_with;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let programs = ["carbon-cache", "whisper-fetch"];
-    vec![test_with(&programs, "carbon::points_are_kept_over_a_restart", points_are_kept)]
+    let as_lines = || points_are_kept(false);
+    let as_pickles = || points_are_kept(true);
+    vec![
+        test_with(&programs, "carbon::points_are_kept_over_a_restart", as_lines),
+        test_with(&programs, "carbon::pickled_points_are_kept_over_a_restart", as_pickles),
+    ]
 }
 
 /// A carbon-cache, ended when dropped.
@@ -53,13 +58,14 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn points_are_kept() -> anyhow::Result<()> {
+fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
     let (port, pickle, query) = (free_port()?, free_port()?, free_port()?);
+    let (protocol, to) = if are_pickled { ("pickle", pickle) } else { ("tcp", port) };
     let place = Place::new(&format!(
         "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
          decoder = ''\n\
          [out]\ntype = 'CarbonOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
-         address = '127.0.0.1:{port}'\nretries = {{ delay = '20ms', max_delay = '100ms' }}\n"
+         address = '127.0.0.1:{to}'\nprotocol = '{protocol}'\nretries = {{ delay = '20ms', max_delay = '100ms' }}\n"
     ))?;
     let folder = place.path(".").display().to_string();
     place.write(
