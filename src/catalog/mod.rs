@@ -17,3 +17,8 @@ pub const CATALOG: Catalog = Catalog {
     encoders: ENCODERS,
     outputs: OUTPUTS,
 };
+
+/// What a build may be without: the feature of cargo that brings it, whether this build has it, and the
+/// kinds it is for.
+pub const FEATURES: &[(&str, bool, &[&str])] =
+    &[("cassandra", cfg!(feature = "cassandra"), &["CassandraInput", "CassandraOutput"])];

@@ -94,6 +94,10 @@ fn no_such_kind(
 pub fn replacement(kind: &str) -> Option<&'static str> {
     const LATER: &str = "it comes with a later release";
     Some(match kind {
+        "CassandraInput" | "CassandraOutput" => {
+            "this build is without it; `cargo build --release --features cassandra` has it, or \
+             `--features full`, which has everything"
+        }
         "AMQPInput" | "AMQPOutput" | "KafkaInput" | "KafkaOutput" => LATER,
         "DockerEventInput" | "DockerLogInput" | "DockerStatsInput" => {
             "it comes with a later release; until then LogstreamerInput reads the log files of \

@@ -3,6 +3,8 @@
 mod amqp;
 mod any_net;
 mod apache_status;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod connections;
 mod daemon;
 mod datagrams;
@@ -64,6 +66,8 @@ use crate::plugin::Kind;
 pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<AmqpInput>(),
     Kind::input::<ApacheStatusInput>(),
+    #[cfg(feature = "cassandra")]
+    Kind::input::<cassandra::CassandraInput>(),
     Kind::input::<FilePollingInput>(),
     Kind::input::<HaproxyInput>(),
     Kind::input::<HostMetricsInput>(),

@@ -5,6 +5,8 @@
 //! connections of a listener, the time a connection may take, the size of a body.
 
 pub mod amqp;
+#[cfg(feature = "cassandra")]
+pub mod cassandra;
 pub mod datagram;
 pub mod http;
 pub mod tls;
@@ -59,6 +61,15 @@ pub enum Error {
     /// TLS settings that do not work.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// No node of Cassandra lets us in.
+    #[cfg(feature = "cassandra")]
+    #[error("cannot reach cassandra at {nodes}: {told}")]
+    Cassandra {
+        /// The nodes that were asked.
+        nodes: String,
+        /// What the driver says, and what to do.
+        told: String,
+    },
     /// The HTTP client cannot be built.
     #[error("cannot build the http client")]
     Client(#[source] reqwest::Error),

@@ -7,12 +7,15 @@ use crate::plugin::Output;
 
 mod amqp;
 mod carbon;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod connection;
 mod elasticsearch;
 mod file;
 mod http;
 mod log;
 mod nagios;
+mod otlp;
 mod prometheus;
 mod sandbox;
 mod smtp;
@@ -26,11 +29,14 @@ mod whisper;
 pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<amqp::AmqpOutput>(),
     Kind::output::<carbon::CarbonOutput>(),
+    #[cfg(feature = "cassandra")]
+    Kind::output::<cassandra::CassandraOutput>(),
     Kind::output::<elasticsearch::ElasticSearchOutput>(),
     Kind::output::<file::FileOutput>(),
     Kind::output::<http::HttpOutput>(),
     Kind::output::<log::LogOutput>(),
     Kind::output::<nagios::NagiosOutput>(),
+    Kind::output::<otlp::OtlpOutput>(),
     Kind::output::<prometheus::PrometheusOutput>(),
     Kind::output::<prometheus::PrometheusRemoteWriteOutput>(),
     Kind::output::<sandbox::SandboxOutput>(),

@@ -64,6 +64,10 @@ impl Carried for Made {
     fn batch(&self) -> &Batch {
         &self.0
     }
+
+    fn entry(&self) -> u64 {
+        1
+    }
 }
 
 /// The messages of a load, made by `write`, which is told the number of each.

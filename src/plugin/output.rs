@@ -190,6 +190,10 @@ pub type Origin = (Arc<dyn Carried>, u16);
 pub trait Carried: Send + Sync + std::fmt::Debug {
     /// The batch.
     fn batch(&self) -> &Batch;
+
+    /// The entry of the journal that it is in: with the id of the journal and the index in the batch it
+    /// names a message for all time, also when it is delivered again.
+    fn entry(&self) -> u64;
 }
 
 impl Load {
@@ -229,6 +233,12 @@ impl Load {
     /// The records that have not been sent.
     pub fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (self.first..self.encoded.len()).map(|index| self.encoded.record(index))
+    }
+
+    /// The entry that the message behind the record at `index` is in, and its index there.
+    pub fn place(&self, index: usize) -> Option<(u64, u16)> {
+        let (carried, at) = self.messages.get(index)?;
+        Some((carried.entry(), *at))
     }
 
     /// The message behind the record at `index`, where the output asked for messages.

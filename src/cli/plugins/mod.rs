@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use crate::catalog::CATALOG;
+use crate::catalog::FEATURES;
 use crate::config;
 use crate::config::Family;
 use crate::plugin::Defaults;
@@ -142,6 +143,21 @@ fn list(rows: &[Row]) -> String {
         }
         let _ = writeln!(text, "  {:width$}  {}", row.name, row.about);
     }
+    text.push_str(&left_out(FEATURES));
+    text
+}
+
+/// What this build is without, and how to get it; empty where it has everything.
+fn left_out(features: &[(&str, bool, &[&str])]) -> String {
+    let mut text = String::new();
+    for (feature, _, kinds) in features.iter().filter(|(_, is_here, _)| !is_here) {
+        if text.is_empty() {
+            text.push_str(
+                "\nNot in this build, all of which `cargo build --release --features full` has:\n",
+            );
+        }
+        let _ = writeln!(text, "  {} (feature {feature})", kinds.join(", "));
+    }
     text
 }
 
@@ -173,6 +189,14 @@ mod tests {
                 assert!(!option.doc.is_empty(), "{} of {} has no text", option.name, row.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_the_way_to_it() {
+        assert_eq!(left_out(&[("a", true, &["AInput"])]), "");
+        let text = left_out(&[("a", true, &["AInput"]), ("b", false, &["BInput", "BOutput"])]);
+        assert!(text.contains("--features full") && text.contains("BInput, BOutput (feature b)"));
+        assert!(!text.contains("AInput"), "{text}");
     }
 
     #[test]

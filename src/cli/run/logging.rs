@@ -31,6 +31,9 @@ impl From<LogFormat> for Format {
     }
 }
 
+/// Drivers that log on their own each time what plugins report once; a filter that names one hears it.
+const QUIET: [&str; 1] = ["scylla"];
+
 /// Reads what `--log-level` says: a level, or levels of modules with `,` between.
 ///
 /// # Errors
@@ -54,6 +57,10 @@ pub(super) fn level(text: &str) -> Result<String, String> {
 /// When the level is none, or the journal of systemd is not there.
 pub(super) fn start(level: &str, format: Format) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level).with_context(|| format!("`{level}` is no log level"))?;
+    let filter = QUIET.iter().filter(|name| !level.contains(**name)).fold(filter, |all, name| {
+        let quiet = format!("{name}=off").parse();
+        all.add_directive(quiet.expect("a name and `off` are a directive"))
+    });
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         Format::Text => {

@@ -84,6 +84,10 @@ impl Carried for Holding {
             _ => unreachable!("only messages of a batch are matched"),
         }
     }
+
+    fn entry(&self) -> u64 {
+        self.0.position.0
+    }
 }
 
 /// What stands for an encoder where a section names none: the payload as it is.

@@ -1,9 +1,11 @@
 //! Destinations, each against the real program.
 
 mod amqp;
+mod cassandra;
 mod elasticsearch;
 mod influxdb;
 mod nagios;
+mod otlp;
 mod prometheus;
 mod relay;
 mod server;
@@ -16,9 +18,11 @@ use libtest_mimic::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     [
         amqp::trials(),
+        cassandra::trials(),
         elasticsearch::trials(),
         influxdb::trials(),
         nagios::trials(),
+        otlp::trials(),
         prometheus::trials(),
         smtp::trials(),
         syslog::trials(),

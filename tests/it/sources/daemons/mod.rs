@@ -2,6 +2,7 @@
 //! configuration that is shipped for it, killed and started again.
 
 mod caches;
+mod cassandra;
 mod databases;
 mod exporters;
 mod web;
@@ -26,7 +27,7 @@ use crate::harness::Engine;
 use crate::harness::Place;
 
 pub(super) fn trials() -> Vec<Trial> {
-    [caches::trials(), databases::trials(), exporters::trials(), web::trials()]
+    [caches::trials(), cassandra::trials(), databases::trials(), exporters::trials(), web::trials()]
         .into_iter()
         .flatten()
         .collect()

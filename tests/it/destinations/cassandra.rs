@@ -1,0 +1,119 @@
+//! Rows in a real Cassandra, which is killed under load.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use libtest_mimic::Trial;
+
+use super::server::Server;
+use super::server::free_port;
+use crate::harness::Engine;
+use crate::harness::Place;
+use crate::harness::cassandra;
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![cassandra::trial("destinations::cassandra_holds_each_row_once", each_row_once)]
+}
+
+const ACCESS: &str = "nodes = ['127.0.0.1:PORT']\nkeyspace = 'heka'\nusername = 'cassandra'\n\
+    password = 'cassandra'\nmessage_matcher = \"Type == 'lines'\"\n\
+    retries = { delay = '100ms', max_delay = '500ms' }\n";
+
+/// Three ways to write what comes in as lines.
+fn config(port: u16) -> String {
+    format!(
+        "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+         decoder = 'pairs'\n\
+         [pairs]\ntype = 'LogfmtDecoder'\nTimestamp = ['t']\ntimestamp_layout = 'EpochMilli'\n\
+         [rows]\ntype = 'CassandraOutput'\n{ACCESS}create_schema = true\n\
+         schema = ['CREATE TABLE IF NOT EXISTS lines (day date, at timestamp, id uuid, n int, \
+         fields map<text, text>, PRIMARY KEY (day, at, id))', \
+         'CREATE TABLE IF NOT EXISTS hosts (host text PRIMARY KEY, lines counter)']\n\
+         table = 'lines'\nmax_batch_rows = 30\n\
+         columns = {{ day = '%{{Timestamp}}', at = '%{{Timestamp}}', id = '%{{Position}}', n = '%{{n}}', \
+         fields = '%{{Fields}}' }}\n\
+         [series]\ntype = 'CassandraOutput'\n{ACCESS}create_schema = true\n\
+         time_series = 'points'\nname_prefix = '%{{Type}}.'\nfields = ['n']\n\
+         [counted]\ntype = 'CassandraOutput'\n{ACCESS}create_schema = true\n\
+         statement = 'UPDATE hosts SET lines = lines + :one WHERE host = :host'\n\
+         columns = {{ one = '1', host = '%{{host}}' }}\n"
+    )
+    .replace("PORT", &port.to_string())
+}
+
+/// Waits until a statement is answered so.
+fn expect_rows(engine: &mut Engine, port: u16, ask: &str, rows: &str) -> anyhow::Result<()> {
+    let last = std::cell::RefCell::new(String::new());
+    let waited = engine.wait_for(ask, |_| {
+        let answer = cassandra::ask(port, ask).unwrap_or_else(|error| format!("{error:#}"));
+        let is_it = answer == rows;
+        *last.borrow_mut() = answer;
+        is_it.then_some(())
+    });
+    waited.map_err(|error| error.context(format!("the last answer was {}", last.borrow())))
+}
+
+fn each_row_once() -> anyhow::Result<()> {
+    const LINES: usize = 4000;
+    // Two and a half days of a line a minute, long ago.
+    let line =
+        |number: usize| format!("t={} host=a n={number}\n", 1_500_000_000_000 + 60_000 * number);
+    let (port, storage_port) = (free_port()?, free_port()?);
+    let place = Place::new(&config(port))?;
+    let start = || Server::start(cassandra::node(&place, port, storage_port)?, port);
+    let mut node = Some(start()?);
+    let mut engine = place.run(&[])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    for number in 0..LINES / 2 {
+        stream.write_all(line(number).as_bytes())?;
+    }
+    expect_rows(&mut engine, port, "SELECT n FROM heka.lines WHERE n = 7 ALLOW FILTERING", "7\n")?;
+    for number in LINES / 2..LINES {
+        if number == LINES * 3 / 4 {
+            // Killed under load.
+            node = None;
+        }
+        stream.write_all(line(number).as_bytes())?;
+    }
+    anyhow::ensure!(node.is_none(), "it is killed");
+    engine.wait_for("it to be missed", |engine| {
+        engine.stderr().contains("cannot reach cassandra").then_some(())
+    })?;
+    let _node = start()?;
+    for table in ["lines", "points"] {
+        let ask = format!("SELECT count(*) FROM heka.{table}");
+        expect_rows(&mut engine, port, &ask, &format!("{LINES}\n"))?;
+    }
+    // What is no number is refused alone, what stands beside it is stored.
+    let refused = line(LINES).replace(&format!("n={LINES}"), "n=word");
+    stream.write_all((refused + &line(LINES + 1)).as_bytes())?;
+    expect_rows(&mut engine, port, "SELECT count(*) FROM heka.lines", &format!("{}\n", LINES + 1))?;
+    engine.wait_for("the reason", |engine| {
+        engine.stderr().contains("`word` is no int").then_some(())
+    })?;
+    engine.stop()?.expect_code(0)?;
+    ask_for_trends(port)
+}
+
+/// Asks what the schema was made for.
+fn ask_for_trends(port: u16) -> anyhow::Result<()> {
+    // The day has 1 200 lines from 1 280 on, 60 in an hour.
+    let host = cassandra::ask(port, "SELECT host FROM heka.points LIMIT 1")?;
+    let host = host.trim();
+    let trend = format!(
+        "SELECT floor(at, 1h), avg(value), max(value) FROM heka.points \
+         WHERE name = 'lines.n' AND host = '{host}' AND day = '2017-07-15' \
+         GROUP BY name, host, day, floor(at, 1h)"
+    );
+    let answer = cassandra::ask(port, &trend)?;
+    let hours: Vec<&str> = answer.lines().collect();
+    anyhow::ensure!(hours.len() == 24, "{trend}: {answer}");
+    // From midnight on: the line of 00:00 is number 1 280.
+    let last = hours.last().copied().unwrap_or_default();
+    anyhow::ensure!(last == "1500076800000 1309.5 1339", "{last}");
+    let counted = cassandra::ask(port, "SELECT lines FROM heka.hosts WHERE host = 'a'")?;
+    // A counter has no key: one that was sent again may count twice.
+    let counted: usize = counted.trim().parse()?;
+    anyhow::ensure!(counted >= 4002, "{counted}");
+    Ok(())
+}
