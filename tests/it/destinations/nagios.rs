@@ -261,7 +261,7 @@ fn when_nothing_is_heard() -> anyhow::Result<()> {
     );
     anyhow::ensure!(objects.contains("freshness_threshold"), "{objects}");
     let silent = "define command {\n command_name silent\n\
-                  command_line /bin/sh -c 'echo nothing was heard; exit 2'\n}\n";
+                  command_line /bin/sh -c 'echo nothing was heard && exit 2'\n}\n";
     place.write("objects.cfg", &(objects + silent))?;
     let settings = place.read("nagios.cfg")
         + "check_service_freshness=1\nservice_freshness_check_interval=1\n\
