@@ -1,5 +1,6 @@
-//! The clients that were written for Heka and Metlog in their time, on today's Node.
+//! The clients that were written for Heka and Metlog in their time, on today's Node and on Jython.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -11,7 +12,11 @@ use crate::suite::interpreter;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
+    // The package lies in the folder of clients, with what it needs.
+    let clients = std::env::var_os("HEKA_CLIENTS").map(PathBuf::from).unwrap_or_default();
+    let package = clients.join("heka-py/heka/client.py").display().to_string();
     vec![
+        test_with(&["jython", &package], "sources::the_client_for_python_is_heard", python),
         test_with(&["node:heka"], "sources::the_client_for_node_is_heard", node),
         test_with(&["node:mozlog"], "sources::mozlog_is_read", mozlog),
     ]
@@ -24,6 +29,60 @@ fn run(script: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "node: {stderr}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Ports for frames that are plain and for such as are signed.
+const BOTH: &str = "[plain]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'HekaFramingSplitter'\n\
+    decoder = 'ProtobufDecoder'\n\
+    [signed]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'keyed'\n\
+    decoder = 'ProtobufDecoder'\n\
+    [keyed]\ntype = 'HekaFramingSplitter'\n[keyed.signer.node_1]\nhmac_key = 'secret'\n\
+    [ProtobufDecoder]\n[HekaFramingSplitter]\n\
+    [told]\ntype = 'LogOutput'\nmessage_matcher = \"Logger == 'shop'\"\nencoder = 'RstEncoder'\n";
+
+const PYTHON: &str = "
+import sys
+sys.path.insert(0, sys.argv[1])
+from heka.config import client_from_dict_config
+def client(port, **more):
+    stream = {'class': 'heka.streams.UdpStream', 'host': '127.0.0.1', 'port': int(port)}
+    return client_from_dict_config(dict(logger='shop', stream=stream, **more))
+def tell(client, name):
+    fields = {'text': 'x', 'whole': 7, 'part': 1.25, 'nest': {'k': 'v'}}
+    client.heka(name, severity=4, payload='hello', fields=fields)
+def key(text):
+    return {'signer': 'node', 'key_version': '1', 'hash_function': 'SHA1', 'key': text}
+plain = client(sys.argv[2])
+tell(plain, 'in.plain')
+plain.incr('hits', 3)
+tell(client(sys.argv[3], hmac=key('wrong')), 'in.wrong')
+tell(client(sys.argv[3], hmac=key('secret')), 'in.signed')
+";
+
+/// The client for Python, unmodified: messages, a counter, and one that is signed.
+fn python() -> anyhow::Result<()> {
+    let place = Place::new(BOTH)?;
+    let mut engine = place.run(&[])?;
+    let ports = [engine.address("plain")?.port(), engine.address("signed")?.port()];
+    place.write("client.py", PYTHON)?;
+    let clients = std::env::var("HEKA_CLIENTS").context("HEKA_CLIENTS is not set")?;
+    let output = Command::new("jython")
+        .arg(place.path("client.py"))
+        .arg(format!("{clients}/heka-py"))
+        .args(ports.map(|port| port.to_string()))
+        .output()
+        .context("cannot start jython")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "jython: {stderr}");
+    for kind in ["in.plain", "in.signed"] {
+        let fields =
+            [("text", "", "x"), ("whole", "", "7"), ("part", "", "1.25"), ("nest.k", "", "v")];
+        expect(&mut engine, kind, &fields)?;
+    }
+    expect(&mut engine, "counter", &[("name", "", "hits"), ("rate", "", "1")])?;
+    let finished = engine.stop()?.expect_code(0)?;
+    anyhow::ensure!(!finished.stdout.contains("in.wrong"), "{}", finished.stdout);
+    Ok(())
 }
 
 const NODE: &str = "
@@ -48,15 +107,7 @@ tell(client(signed, 'protobufEncoder', key('secret')), 'in.signed');
 
 /// Messages as protobuf and as JSON, a counter, and one that is signed; a wrong signature lets none in.
 fn node() -> anyhow::Result<()> {
-    let place = Place::new(
-        "[plain]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'HekaFramingSplitter'\n\
-         decoder = 'ProtobufDecoder'\n\
-         [signed]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\nsplitter = 'keyed'\n\
-         decoder = 'ProtobufDecoder'\n\
-         [keyed]\ntype = 'HekaFramingSplitter'\n[keyed.signer.node_1]\nhmac_key = 'secret'\n\
-         [ProtobufDecoder]\n[HekaFramingSplitter]\n\
-         [told]\ntype = 'LogOutput'\nmessage_matcher = \"Logger == 'shop'\"\nencoder = 'RstEncoder'\n",
-    )?;
+    let place = Place::new(BOTH)?;
     let mut engine = place.run(&[])?;
     let (plain, signed) = (engine.address("plain")?.port(), engine.address("signed")?.port());
     run(NODE, &[&plain.to_string(), &signed.to_string()])?;
