@@ -272,9 +272,9 @@ async fn put_node(
 }
 
 fn put(view: &View, row: &Named, report: &mut Report) {
-    let says_nothing = row
-        .iter()
-        .any(|(name, value)| Some(name.as_str()) == view.unless_zero && number(value) == Some(0.0));
+    let says_nothing = row.iter().any(|(name, value)| {
+        Some(name.as_str()) == view.unless_zero && number(value.as_ref()) == Some(0.0)
+    });
     if says_nothing {
         return;
     }
@@ -289,7 +289,8 @@ fn put(view: &View, row: &Named, report: &mut Report) {
     }
     let mut rates = Vec::new();
     for (name, value) in row {
-        if let Some(count) = number(value).filter(|_| view.counts.contains(&name.as_str())) {
+        if let Some(count) = number(value.as_ref()).filter(|_| view.counts.contains(&name.as_str()))
+        {
             rates.push((name, report.rate(&format!("{key} {name}"), count)));
         }
     }
@@ -309,8 +310,8 @@ fn put(view: &View, row: &Named, report: &mut Report) {
     Report::finish(message);
 }
 
-fn number(value: &Option<CqlValue>) -> Option<f64> {
-    match value.as_ref()? {
+fn number(value: Option<&CqlValue>) -> Option<f64> {
+    match value? {
         CqlValue::Int(number) => Some(f64::from(*number)),
         CqlValue::BigInt(number) => Some(*number as f64),
         CqlValue::Double(number) => Some(*number),

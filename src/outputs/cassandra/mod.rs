@@ -270,26 +270,26 @@ async fn run(session: &Session, text: &str) -> anyhow::Result<()> {
 #[derive(Debug, Default)]
 struct Groups {
     places: HashMap<Vec<u8>, usize>,
-    groups: Vec<Vec<(usize, Row)>>,
+    all: Vec<Vec<(usize, Row)>>,
     rows: usize,
 }
 
 impl Groups {
     fn add(&mut self, statement: &Statement, record: usize, row: Row) {
         let place = match statement.partition(&row) {
-            Some(partition) => *self.places.entry(partition).or_insert(self.groups.len()),
-            None => self.groups.len(),
+            Some(partition) => *self.places.entry(partition).or_insert(self.all.len()),
+            None => self.all.len(),
         };
-        if place == self.groups.len() {
-            self.groups.push(Vec::new());
+        if place == self.all.len() {
+            self.all.push(Vec::new());
         }
-        self.groups[place].push((record, row));
+        self.all[place].push((record, row));
         self.rows += 1;
     }
 
     /// Takes the rows of a record away, the last that came.
     fn forget(&mut self, record: usize) {
-        for group in &mut self.groups {
+        for group in &mut self.all {
             while group.last().is_some_and(|(of, _)| *of == record) {
                 group.pop();
             }
@@ -308,7 +308,7 @@ impl Groups {
                 ));
             }
         };
-        for group in self.groups {
+        for group in self.all {
             let (mut rows, mut bytes) = (Vec::new(), 0);
             for (record, row) in group {
                 if rows.len() == most || bytes + row.size() > MAX_BATCH {

@@ -163,9 +163,9 @@ impl SerializeRow for Row {
         for at in 0..self.cells.len() {
             let cell = writer.make_cell_writer();
             match self.cell(at) {
-                None => drop(cell.set_unset()),
-                Some(bytes) => drop(cell.set_value(bytes).map_err(SerializationError::new)?),
-            }
+                None => cell.set_unset(),
+                Some(bytes) => cell.set_value(bytes).map_err(SerializationError::new)?,
+            };
         }
         Ok(())
     }
