@@ -30,19 +30,24 @@ pub(in crate::sandbox) fn find(cx: &mut Context, name: &[u8]) -> Result<(), Comp
     }
     let file = format!("{}.lua", shown.replace('.', "/"));
     let kept = cx.setting.modules.kept.clone();
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if !kept.contains_key(&file) {
+    let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept().get(&file).cloned();
+    let (path, text) = if let Some(known) = known {
+        known
+    } else {
+        // The disk may take its time: nobody waits for it at the lock.
         let Some(found) = read(cx, &file)? else {
             return Err(format!("module '{shown}' not found").into());
         };
+        let mut kept = kept();
         if kept.len() >= MAX_MODULES {
             kept.clear();
         }
-        kept.insert(file.clone(), found);
-    }
-    let (path, text) = &kept[&file];
-    let chunk: CString = load::chunk_name(path);
-    let text = load::script_text(text);
+        // What was read first counts.
+        kept.entry(file).or_insert(found).clone()
+    };
+    let chunk: CString = load::chunk_name(&path);
+    let text = load::script_text(&text);
     let code = if cx.setting.is_covered { compile_covered(&text) } else { compile(&text) };
     cx.module = (chunk, code);
     Ok(())
