@@ -235,8 +235,16 @@ impl Shared {
         }
         let history = self.lock().segments.front().map_or(i64::MIN, |oldest| oldest.begun);
         let mut store = self.snapshots();
-        let written: Vec<&Snapshot> =
-            snapshots.iter().filter(|snapshot| snapshot.state.is_some()).collect();
+        // An older state that comes late is not the newest.
+        let is_late = |snapshot: &Snapshot| {
+            let mut state = self.lock();
+            let known = state.readers.find(&snapshot.reader);
+            known.is_some_and(|reader| snapshot.position < reader.snapshot)
+        };
+        let written: Vec<&Snapshot> = snapshots
+            .iter()
+            .filter(|snapshot| snapshot.state.is_some() && !is_late(snapshot))
+            .collect();
         if !written.is_empty() {
             store.store(&written, self.clock.wall(), history)?;
         }

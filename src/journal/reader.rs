@@ -327,7 +327,11 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.shared.lock().readers.open.retain(|place| !Arc::ptr_eq(place, &self.place));
+        // Another reader of the same name may have been opened meanwhile.
+        let open = &mut self.shared.lock().readers.open;
+        if let Some(index) = open.iter().position(|place| Arc::ptr_eq(place, &self.place)) {
+            open.swap_remove(index);
+        }
     }
 }
 

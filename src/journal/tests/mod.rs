@@ -90,3 +90,22 @@ fn everything_is_there_after_a_clean_end() {
     assert_eq!(journal.append(batch("file", 100, &["z"])).unwrap(), Position(201));
     journal.close().unwrap();
 }
+
+#[test]
+fn an_older_state_that_comes_late_is_not_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open_journal(folder.path());
+    let options = ReaderOptions { keeps: Keeps::Snapshot, ..ReaderOptions::default() };
+    let _reader = journal.reader("count", options).unwrap();
+    for number in 0..3 {
+        journal.append(batch("file", number, &["x"])).unwrap();
+    }
+    assert!(journal.wait_durable(Position(3), Duration::from_secs(10)).unwrap());
+    for (position, state) in [(2, "two"), (1, "one")] {
+        let state = Some(state.as_bytes().to_vec());
+        let snapshot = Snapshot { reader: "count".into(), position: Position(position), state };
+        journal.store_snapshots(&[snapshot]).unwrap();
+    }
+    assert_eq!(journal.snapshot("count").unwrap(), Some((Position(2), b"two".to_vec())));
+    journal.close().unwrap();
+}
