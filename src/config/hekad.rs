@@ -83,6 +83,11 @@ pub struct Hekad {
     pub report_interval: Duration,
     /// Threads for filters; as many as needed by default, at most one a core.
     pub analysis_threads: Option<NonZeroUsize>,
+    /// A filter that stands still in one call for so long, or is at work in it for twenty times as
+    /// long, is stopped, and the other filters of its thread go on in a new one; 0 waits for ever.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    pub stuck_timeout: Duration,
     /// Versions of each filter that are kept, to be brought back by `heka sandbox rollback`.
     pub kept_versions: usize,
     /// After this many seconds without a word a source's last position is forgotten.
@@ -128,6 +133,7 @@ impl Default for Hekad {
             shutdown_timeout: Duration::from_secs(30),
             report_interval: Duration::from_mins(1),
             analysis_threads: None,
+            stuck_timeout: Duration::from_secs(30),
             kept_versions: 5,
             source_expiry: Duration::from_hours(30 * 24),
             log_level: LogLevel::default(),

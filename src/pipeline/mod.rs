@@ -11,6 +11,7 @@
 //! | `reload`, `coding` | the difference between two plans, applied |
 //! | `swapping`, `versions` | a filter's next version in the place of the one that runs, and those kept |
 //! | `sandboxes` | what a person asks of the filters of a running engine |
+//! | `relieving` | what a stuck filter has held up goes on without it |
 //! | `stopping` | inputs first, outputs last, and nothing lost |
 //! | `status`, `report` | what is flowing, in numbers and in messages |
 
@@ -26,6 +27,7 @@ mod parts;
 mod plan;
 mod progress;
 mod promises;
+mod relieving;
 mod reload;
 mod report;
 mod routing;

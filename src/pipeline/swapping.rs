@@ -5,6 +5,7 @@
 //! only when the version that ran has replayed what is its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -20,6 +21,9 @@ use super::routing::Routing;
 use super::routing_of;
 use super::versions::Version;
 use crate::journal::Position;
+
+/// How long a version that has taken over waits for a sync to be noted.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Pipeline {
     /// Puts the versions that ran last in the place of what the files say, where that is another.
@@ -139,10 +143,25 @@ impl Pipeline {
         routing: Arc<Routing>,
     ) -> anyhow::Result<()> {
         self.routing = routing;
-        self.note_version(name, version, swapped.since);
-        self.analysis.keep(swapped);
+        // Were it noted before that is durable, a crash could lose what the version before injected up
+        // to there, and a replay would not inject it again.
+        if self.is_durable() {
+            self.note_version(name, version, swapped.since);
+            self.analysis.keep(swapped);
+        } else {
+            self.running.insert(name.clone(), version.hash.clone());
+            let error = "the journal is not synced";
+            tracing::error!(filter = &**name, error, "after a crash another version will run");
+        }
         self.analysis.route(&self.routing);
         self.deliveries.route(&self.routing)
+    }
+
+    /// Waits until all that is in the journal is durable; tells whether it is.
+    fn is_durable(&self) -> bool {
+        let end = self.journal.end();
+        self.journal.settled() >= end
+            || self.journal.wait_durable(end, PATIENCE).is_ok_and(|durable| durable)
     }
 
     /// Has the filters of the plan run in the place of those of `old`.
@@ -222,6 +241,7 @@ impl Pipeline {
     /// Does what was put off: versions that were changed while no engine ran take over when those
     /// that ran are level.
     pub fn tend(&mut self) {
+        tokio::task::block_in_place(|| self.relieve_stuck());
         self.report_shadows();
         tokio::task::block_in_place(|| self.obey_managers());
         if self.waiting.is_empty() {

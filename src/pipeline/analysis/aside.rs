@@ -13,6 +13,7 @@ use anyhow::Context;
 use super::FilterPlan;
 use super::host::Host;
 use super::host::Trouble;
+use super::life::Life;
 use super::outbox::Mark;
 use super::outbox::Outbox;
 use super::outbox::WHOLE_ENTRY;
@@ -72,7 +73,8 @@ impl Aside {
             max_bytes: None,
         };
         let reader = journal.reader("", options)?;
-        let mut host = Host::new(plan, reader, &routing);
+        let life = Arc::<Life>::default();
+        let mut host = Host::new(plan, reader, &routing, life.clone());
         let mut filtering = recovery::start_fresh(&host)?;
         let (position, kept) = base;
         recovery::restore(&mut host, filtering.as_mut(), &kept)
@@ -83,7 +85,7 @@ impl Aside {
         host.muted_until = Mark { entry: u64::MAX, message: WHOLE_ENTRY };
         host.reader.seek(position);
         host.position = position;
-        let outbox = Outbox::new(journal.clone(), Arc::default());
+        let outbox = Outbox::new(journal.clone(), Arc::default(), life);
         Ok(Aside { host, routing, outbox, is_at_end: false })
     }
 

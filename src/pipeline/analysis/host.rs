@@ -8,6 +8,8 @@ use std::time::Instant;
 use super::FilterPlan;
 use super::comparison::Comparison;
 use super::comparison::Side;
+use super::life;
+use super::life::Life;
 use super::outbox::Mark;
 use super::outbox::Outbox;
 use super::outbox::WHOLE_ENTRY;
@@ -46,6 +48,9 @@ pub(super) enum Pace {
 /// See the module.
 pub(super) struct Host {
     pub(super) plan: FilterPlan,
+    /// The thread it is on, and how that knows it.
+    pub(super) life: Arc<Life>,
+    pub(super) mark: u64,
     pub(super) filtering: Option<Box<dyn Filtering>>,
     pub(super) reader: Reader,
     pub(super) pace: Pace,
@@ -125,13 +130,20 @@ pub(super) enum Trouble {
 }
 
 impl Host {
-    pub(super) fn new(plan: FilterPlan, reader: Reader, routing: &Routing) -> Host {
+    pub(super) fn new(
+        plan: FilterPlan,
+        reader: Reader,
+        routing: &Routing,
+        life: Arc<Life>,
+    ) -> Host {
         let retries = &plan.retries;
         let backoff =
             Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
         Host {
             row: routing.row(&plan.name),
             source: source_of(&plan.name),
+            mark: life::mark_of(&plan.name),
+            life,
             position: reader.position(),
             base: reader.position(),
             time: 0,
@@ -294,11 +306,13 @@ impl Host {
             out: &mut *out,
             on_failure: &mut |failure| failures.push(failure),
         };
+        let inside = self.life.enter(self.mark);
         let (begun, done) = match work {
             Work::Portions(portions) => filtering.process_portions(portions, &mut call),
             Work::Timer(_) => (0, filtering.timer(&mut call)),
             Work::ShutDown(_) => (0, filtering.shut_down(&mut call)),
         };
+        drop(inside);
         if let Some(row) = self.row {
             refuse_own(out, before, routing, row, &mut failures);
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::host::Host;
 use super::host::Keeping;
+use super::host::Pace;
 use super::host::Trouble;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
@@ -40,6 +41,7 @@ pub(super) fn keep(host: &mut Host, keeper: &Keeper, outbox: &Outbox) {
         return;
     }
     let begun = Instant::now();
+    let inside = host.life.enter(host.mark);
     let own = match filtering.snapshot() {
         Ok(own) => own.unwrap_or_default(),
         Err(error) => {
@@ -48,6 +50,7 @@ pub(super) fn keep(host: &mut Host, keeper: &Keeper, outbox: &Outbox) {
             return;
         }
     };
+    drop(inside);
     let whole = state::write(host.next_due, &own);
     let hash = hash_of(&whole);
     let is_changed = host.keeping.hash != Some(hash);
@@ -57,7 +60,10 @@ pub(super) fn keep(host: &mut Host, keeper: &Keeper, outbox: &Outbox) {
         position: host.position,
         state: is_changed.then_some(whole),
     };
-    keeper.keep(snapshot, outbox.appended());
+    let kept = outbox.life().unless_cut_off(|| keeper.keep(snapshot, outbox.appended()));
+    if kept.is_none() {
+        return;
+    }
     host.keeping = Keeping {
         at: Instant::now(),
         position: host.position,
@@ -81,6 +87,12 @@ pub(super) fn recover(
     keeper: &Keeper,
     outbox: &mut Outbox,
 ) {
+    if outbox.life().is_cut_off() {
+        // Another thread has the filter now.
+        host.filtering = None;
+        host.pace = Pace::Ended;
+        return;
+    }
     if matches!(trouble, Trouble::TooManyFailures) {
         outbox.append();
         keep(host, keeper, outbox);

@@ -12,10 +12,14 @@ mod convoy;
 mod host;
 mod keeper;
 mod keeping;
+mod life;
+mod line;
 mod outbox;
 mod pass;
 mod portions;
 mod recovery;
+mod relief;
+mod reply;
 mod shadow;
 mod state;
 mod swap;
@@ -30,8 +34,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
-use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 
 pub(super) use self::comparison::Comparison;
@@ -39,6 +41,11 @@ pub use self::comparison::Cost;
 pub use self::comparison::Difference;
 pub use self::comparison::Only;
 pub(super) use self::keeper::Keeper;
+use self::life::Life;
+use self::life::Watch;
+use self::line::Line;
+use self::reply::Reply;
+use self::reply::Silence;
 pub(super) use self::shadow::Shadow;
 pub(crate) use self::state::read as read_state;
 pub(super) use self::swap::Swapped;
@@ -57,8 +64,6 @@ use crate::plugin::Filter;
 
 /// How many commands may wait for a thread.
 const COMMANDS: usize = 1024;
-/// How long a thread may take to answer; it may be amid a batch, or wait for room in the journal.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How long threads may take to keep their states once they were to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(12);
 /// A thread may have one filter more than another for every so many there are, if that keeps those
@@ -95,10 +100,10 @@ pub(super) struct Told {
 /// What a thread is told.
 enum Command {
     /// Run one more filter; an answer when it has started, or why it has not.
-    Add(Box<FilterPlan>, Arc<Routing>, Sender<anyhow::Result<()>>),
+    Add(Box<FilterPlan>, Arc<Routing>, Reply<anyhow::Result<()>>),
     /// Run a new version in place of the one of that name; the old one goes on if that fails. The
     /// answer is where it took over.
-    Swap(Box<FilterPlan>, Arc<Routing>, Sender<anyhow::Result<Position>>),
+    Swap(Box<FilterPlan>, Arc<Routing>, Reply<anyhow::Result<Position>>),
     /// Tell where a filter is.
     Place(Arc<str>, Wanted, Sender<anyhow::Result<Place>>),
     /// Have a filter take down what it injects, or no more; tell from where on.
@@ -128,20 +133,31 @@ pub(super) struct Progress {
 
 /// A thread, seen from outside.
 struct Handle {
-    commands: Sender<Command>,
+    line: Line,
     thread: std::thread::JoinHandle<()>,
     progress: Arc<Progress>,
+    life: Arc<Life>,
+    watch: Watch,
     filters: usize,
+}
+
+/// A filter, seen from outside.
+struct Resident {
+    /// The thread that has it.
+    home: usize,
+    /// What it runs as.
+    plan: FilterPlan,
 }
 
 /// All analysis threads.
 pub(super) struct AnalysisThreads {
     threads: Vec<Handle>,
-    /// Which thread has a filter.
-    homes: hashbrown::HashMap<Arc<str>, usize>,
+    residents: hashbrown::HashMap<Arc<str>, Resident>,
     /// Which thread was last given a filter with this matcher.
     kin: hashbrown::HashMap<Matcher, usize>,
     most: usize,
+    /// How many threads were given up.
+    given_up: usize,
     journal: Journal,
     keeper: Arc<Keeper>,
 }
@@ -151,9 +167,10 @@ impl AnalysisThreads {
     pub(super) fn new(most: usize, journal: Journal, keeper: Arc<Keeper>) -> AnalysisThreads {
         AnalysisThreads {
             threads: Vec::new(),
-            homes: hashbrown::HashMap::new(),
+            residents: hashbrown::HashMap::new(),
             kin: hashbrown::HashMap::new(),
             most: most.max(1),
+            given_up: 0,
             journal,
             keeper,
         }
@@ -163,16 +180,33 @@ impl AnalysisThreads {
     /// with the same matcher: they read the same messages, which are in that processor's cache then.
     pub(super) fn add(&mut self, plan: FilterPlan, routing: &Arc<Routing>) -> anyhow::Result<()> {
         if self.threads.len() < self.most && self.threads.iter().all(|one| one.filters > 0) {
-            self.spawn(routing)?;
+            let handle = self.started(self.threads.len(), routing)?;
+            self.threads.push(handle);
         }
         let name = plan.name.clone();
         let matcher = routing.row(&name).map(|row| routing.matcher(row).clone());
         let index = self.home_for(matcher.as_ref());
-        self.ask(index, |reply| Command::Add(Box::new(plan), routing.clone(), reply))??;
-        self.threads[index].filters += 1;
-        self.homes.insert(name, index);
+        self.add_to(index, plan, routing)?;
         self.kin.extend(matcher.map(|matcher| (matcher, index)));
         Ok(())
+    }
+
+    /// Starts a filter on a thread.
+    fn add_to(
+        &mut self,
+        index: usize,
+        plan: FilterPlan,
+        routing: &Arc<Routing>,
+    ) -> anyhow::Result<()> {
+        let (sent, name) = (Box::new(plan.clone()), plan.name.clone());
+        let line = &self.threads[index].line;
+        let added = line.change(|reply| Command::Add(sent, routing.clone(), reply));
+        // One whose start does not come to an end is where it has the thread stuck.
+        if matches!(added, Ok(Ok(())) | Err(Silence::Begun)) {
+            self.threads[index].filters += 1;
+            self.residents.insert(name, Resident { home: index, plan });
+        }
+        added?
     }
 
     /// The thread for one more filter.
@@ -180,7 +214,7 @@ impl AnalysisThreads {
         let fewest = (0..self.threads.len()).min_by_key(|index| self.threads[*index].filters);
         let fewest = fewest.unwrap_or(0);
         let has_room = |index: &usize| {
-            let most = self.threads[fewest].filters + 1 + self.homes.len() / FILTERS_PER_SPARE;
+            let most = self.threads[fewest].filters + 1 + self.residents.len() / FILTERS_PER_SPARE;
             self.threads[*index].filters < most
         };
         let kin = matcher.and_then(|matcher| self.kin.get(matcher)).copied();
@@ -189,9 +223,9 @@ impl AnalysisThreads {
 
     /// Ends a filter.
     pub(super) fn remove(&mut self, name: &Arc<str>) -> anyhow::Result<()> {
-        if let Some(home) = self.homes.remove(name) {
+        if let Some(Resident { home, .. }) = self.residents.remove(name) {
             self.threads[home].filters -= 1;
-            if self.kin.len() > 2 * self.homes.len() {
+            if self.kin.len() > 2 * self.residents.len() {
                 self.kin.clear();
             }
             self.ask(home, |reply| Command::Remove(name.clone(), reply))?;
@@ -208,8 +242,10 @@ impl AnalysisThreads {
     /// Has all threads ask other matchers from their next entry on.
     pub(super) fn route(&self, routing: &Arc<Routing>) {
         for handle in &self.threads {
-            let _ = handle.commands.send(Command::Route(routing.clone()));
-            handle.thread.thread().unpark();
+            if let Err(error) = handle.line.send(Command::Route(routing.clone())) {
+                let error = format!("{error:#}");
+                tracing::error!(error, "an analysis thread does not get the new matchers");
+            }
         }
     }
 
@@ -247,8 +283,7 @@ impl AnalysisThreads {
     pub(super) fn shut_down(self, deadline: Instant) -> Vec<Arc<str>> {
         let (tx, rx) = crossbeam_channel::bounded(self.threads.len() + 1);
         for handle in &self.threads {
-            let _ = handle.commands.send(Command::ShutDown(deadline, tx.clone()));
-            handle.thread.thread().unpark();
+            let _ = handle.line.send(Command::ShutDown(deadline, tx.clone()));
         }
         drop(tx);
         let deadline = deadline.max(Instant::now()) + LAST_PATIENCE;
@@ -270,27 +305,22 @@ impl AnalysisThreads {
         behind
     }
 
-    fn ask<T: Send + 'static>(
+    fn ask<T>(
         &self,
         index: usize,
         command: impl FnOnce(Sender<T>) -> Command,
     ) -> anyhow::Result<T> {
-        let (tx, rx) = crossbeam_channel::bounded(1);
-        let handle = &self.threads[index];
-        handle.commands.send(command(tx)).map_err(|_| anyhow::anyhow!("the thread has ended"))?;
-        handle.thread.thread().unpark();
-        receive(&rx, ANSWER)
+        self.threads[index].line.ask(command)
     }
 
-    fn spawn(&mut self, routing: &Arc<Routing>) -> anyhow::Result<()> {
+    fn started(&self, number: usize, routing: &Arc<Routing>) -> anyhow::Result<Handle> {
         let (tx, rx) = crossbeam_channel::bounded(COMMANDS);
-        let progress = Arc::new(Progress::default());
+        let (progress, life) = (Arc::<Progress>::default(), Arc::<Life>::default());
         let (journal, routing, keeper) =
             (self.journal.clone(), routing.clone(), self.keeper.clone());
-        let told = progress.clone();
-        let name = format!("analysis-{}", self.threads.len());
-        let builder = std::thread::Builder::new().name(name).stack_size(8 << 20);
-        let thread = builder.spawn(move || {
+        let told = (progress.clone(), life.clone());
+        let builder = std::thread::Builder::new().name(format!("analysis-{number}"));
+        let thread = builder.stack_size(8 << 20).spawn(move || {
             let thread = Thread::new(journal, rx, routing, keeper, told);
             if let Err(error) = thread.and_then(Thread::run) {
                 tracing::error!(error = format!("{error:#}"), "an analysis thread has ended");
@@ -298,15 +328,7 @@ impl AnalysisThreads {
         })?;
         let sleeper = thread.thread().clone();
         self.journal.subscribe(Arc::new(move || sleeper.unpark()));
-        self.threads.push(Handle { commands: tx, thread, progress, filters: 0 });
-        Ok(())
+        let line = Line::new(tx, thread.thread().clone());
+        Ok(Handle { line, thread, progress, life, watch: Watch::new(), filters: 0 })
     }
-}
-
-/// Waits for what a thread answers.
-fn receive<T>(rx: &Receiver<T>, patience: Duration) -> anyhow::Result<T> {
-    rx.recv_timeout(patience).map_err(|error| match error {
-        RecvTimeoutError::Timeout => anyhow::anyhow!("the analysis thread does not answer"),
-        RecvTimeoutError::Disconnected => anyhow::anyhow!("the analysis thread has ended"),
-    })
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::life::Life;
 use crate::journal::Error;
 use crate::journal::Journal;
 use crate::journal::Position;
@@ -52,19 +53,21 @@ pub(super) struct Outbox {
     appended: Position,
     /// Set when a stop has waited long enough for room in the journal.
     is_abandoned: Arc<AtomicBool>,
+    life: Arc<Life>,
     /// Something could not be appended: nothing later may be, nor any snapshot be kept, so that a
     /// replay injects it all.
     is_broken: bool,
 }
 
 impl Outbox {
-    pub(super) fn new(journal: Journal, is_abandoned: Arc<AtomicBool>) -> Outbox {
+    pub(super) fn new(journal: Journal, is_abandoned: Arc<AtomicBool>, life: Arc<Life>) -> Outbox {
         Outbox {
             journal,
             batch: Batch::new(),
             opened: None,
             appended: Position::default(),
             is_abandoned,
+            life,
             is_broken: false,
         }
     }
@@ -72,6 +75,11 @@ impl Outbox {
     /// Tells whether injections were given up, to come again in a replay.
     pub(super) fn is_broken(&self) -> bool {
         self.is_broken
+    }
+
+    /// The thread whose it is.
+    pub(super) fn life(&self) -> &Arc<Life> {
+        &self.life
     }
 
     /// Notes that `source` has injected something when it completed `mark`.
@@ -111,6 +119,7 @@ impl Outbox {
 
     /// Appends what waits. Where the journal has no room for injections, waits until it has: the
     /// filters of this thread read nothing meanwhile.
+    #[allow(clippy::result_large_err, reason = "a batch comes back once in a while")]
     pub(super) fn append(&mut self) {
         if self.opened.is_none() {
             return;
@@ -121,7 +130,13 @@ impl Outbox {
             if self.is_broken {
                 break;
             }
-            match self.journal.append_injected(batch) {
+            let Some(result) = self.life.unless_cut_off(|| self.journal.append_injected(batch))
+            else {
+                // The filters go on in another thread, where all of this comes again.
+                self.is_broken = true;
+                break;
+            };
+            match result {
                 Ok(position) => {
                     self.appended = position;
                     break;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::Context;
 use foldhash::quality::FixedState;
 
+use super::FilterPlan;
 use super::host::Host;
 use super::host::Keeping;
 use super::host::Pace;
@@ -36,6 +37,7 @@ const MAX_PASSED_OVER: usize = 256;
 /// Starts the filter of `host`, without any state.
 pub(super) fn start_fresh(host: &Host) -> anyhow::Result<Box<dyn Filtering>> {
     let plan = &host.plan;
+    let _inside = host.life.enter(host.mark);
     plan.plugin.start(&FilterContext {
         name: &plan.name,
         engine: &plan.engine,
@@ -83,7 +85,9 @@ pub(super) fn restore(
     if own.is_empty() {
         return Ok(());
     }
+    let inside = host.life.enter(host.mark);
     let lost = filtering.restore(own).context("cannot restore the state")?;
+    drop(inside);
     if !lost.is_empty() {
         tracing::warn!(filter = &*host.plan.name, not_kept = ?lost, "state kept in part");
     }
@@ -184,8 +188,10 @@ fn end(host: &mut Host, reason: &str, journal: &Journal, outbox: &mut Outbox) {
         .pid(host.plan.engine.pid)
         .string("plugin", "", host.plan.name.as_bytes());
     if message.finish().is_ok() {
+        // It may have injected something in the entry in which it ended.
+        let last = journal.last_position(&host.source).map(|last| Mark::of(&last));
         let mark = Mark { entry: host.position.0, message: WHOLE_ENTRY };
-        outbox.reached(&host.source, mark);
+        outbox.reached(&host.source, last.map_or(mark, |last| last.max(mark)));
     }
     journal.retire(&host.plan.name);
 }
@@ -233,18 +239,47 @@ fn passed_over_name(name: &str) -> String {
 
 /// Puts a new version of a filter in the place of the old, with its state.
 ///
-/// The new one is started aside and given the state the old one has between two batches; if
-/// anything fails the old one is untouched.
+/// The new one is started aside and given the state the old one has between two batches. Where the
+/// old one is stopped the new one starts from the last snapshot. If anything fails the old one is as
+/// it was.
 pub(super) fn swap(
     host: &mut Host,
-    plan: super::FilterPlan,
+    plan: FilterPlan,
     journal: &Journal,
 ) -> anyhow::Result<Position> {
+    let is_timed_anew = plan.ticker_interval != host.plan.ticker_interval;
+    if host.filtering.is_none() {
+        let before = std::mem::replace(&mut host.plan, plan);
+        if let Err(error) = resume(host, journal) {
+            host.plan = before;
+            host.filtering = None;
+            host.reader.rest();
+            journal.retire(&host.plan.name);
+            return Err(error);
+        }
+    } else {
+        host.filtering = Some(successor(host, &plan)?);
+        host.plan = plan;
+    }
+    if is_timed_anew {
+        host.next_due = 0;
+    }
+    host.keeping.hash = None;
+    host.backoff.reset();
+    let mark = Mark { entry: host.position.0, message: WHOLE_ENTRY };
+    host.muted_until = host.muted_until.max(mark);
+    note(host, journal, "change", &serde_json::Value::Null);
+    Ok(host.position)
+}
+
+/// The next version of a filter that runs, with the state that this one has.
+fn successor(host: &mut Host, plan: &FilterPlan) -> anyhow::Result<Box<dyn Filtering>> {
     let context = FilterContext {
         name: &plan.name,
         engine: &plan.engine,
         ticker_interval: plan.ticker_interval,
     };
+    let _inside = host.life.enter(host.mark);
     let mut fresh = plan.plugin.start(&context)?;
     if let Some(old) = &mut host.filtering
         && plan.plugin.keeps_state()
@@ -255,19 +290,5 @@ pub(super) fn swap(
             tracing::warn!(filter = &*plan.name, not_kept = ?lost, "state kept in part");
         }
     }
-    if plan.ticker_interval != host.plan.ticker_interval {
-        host.next_due = 0;
-    }
-    host.plan = plan;
-    host.keeping.hash = None;
-    host.backoff.reset();
-    if host.filtering.is_none() {
-        resume(host, journal)?;
-    } else {
-        host.filtering = Some(fresh);
-    }
-    let mark = Mark { entry: host.position.0, message: WHOLE_ENTRY };
-    host.muted_until = host.muted_until.max(mark);
-    note(host, journal, "change", &serde_json::Value::Null);
-    Ok(host.position)
+    Ok(fresh)
 }

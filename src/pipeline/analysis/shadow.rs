@@ -53,7 +53,7 @@ impl AnalysisThreads {
         own: &Arc<Routing>,
     ) -> anyhow::Result<Shadow> {
         let name = plan.name.clone();
-        let home = *self.homes.get(&name).context("the filter does not run")?;
+        let home = self.home(&name).context("the filter does not run")?;
         let base = self.base(home, &plan)?.context("the filter is stopped")?;
         let (mut aside, _) = self.prepare(home, plan, own, base)?;
         let comparison = Arc::new(Comparison::default());
@@ -80,8 +80,8 @@ impl AnalysisThreads {
 
     /// Ends a shadow.
     pub(in crate::pipeline) fn discard(&self, shadow: Shadow) {
-        if let Some(home) = self.homes.get(&shadow.name) {
-            let _ = self.compare(*home, &shadow.name, None);
+        if let Some(home) = self.home(&shadow.name) {
+            let _ = self.compare(home, &shadow.name, None);
         }
         shadow.is_ending.store(true, Ordering::Release);
         shadow.thread.thread().unpark();
@@ -92,12 +92,12 @@ impl AnalysisThreads {
     /// # Errors
     /// When it has ended, or cannot take over; the running version goes on then.
     pub(in crate::pipeline) fn promote(
-        &self,
+        &mut self,
         shadow: Shadow,
         routing: &Arc<Routing>,
     ) -> anyhow::Result<Swapped> {
         let name = shadow.name.clone();
-        let home = *self.homes.get(&name).context("the filter does not run")?;
+        let home = self.home(&name).context("the filter does not run")?;
         self.compare(home, &name, None)?;
         shadow.is_ending.store(true, Ordering::Release);
         shadow.thread.thread().unpark();

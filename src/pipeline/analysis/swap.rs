@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
+
 use super::AnalysisThreads;
 use super::Command;
 use super::FilterPlan;
 use super::aside::Aside;
 use super::aside::Base;
 use super::aside::Gone;
-use super::receive;
 use super::state;
 use super::takeover::Successor;
 use super::takeover::Wanted;
@@ -18,6 +19,8 @@ use crate::journal::Position;
 use crate::journal::Snapshot;
 use crate::pipeline::routing::Routing;
 
+/// How long it may take to make a new version ready.
+const PREPARATION: Duration = Duration::from_secs(90);
 /// How long a takeover may take once the new version is ready.
 const TAKEOVER: Duration = Duration::from_secs(30);
 
@@ -44,23 +47,46 @@ impl AnalysisThreads {
         routing: &Arc<Routing>,
     ) -> anyhow::Result<Swapped> {
         let nothing_kept = |since| Swapped { since, snapshot: None };
-        let Some(&home) = self.homes.get(&plan.name) else {
+        let Some(home) = self.home(&plan.name) else {
             self.add(plan, routing)?;
             return Ok(nothing_kept(Position::default()));
         };
         let Some(base) = self.base(home, &plan)? else {
-            let swap = |reply| Command::Swap(Box::new(plan), routing.clone(), reply);
-            return Ok(nothing_kept(self.ask(home, swap)??));
+            return Ok(nothing_kept(self.swap_there(home, plan, routing)?));
         };
         let (aside, snapshot) = match self.prepare(home, plan.clone(), own, base) {
             Ok(prepared) => prepared,
             Err(error) if error.is::<Gone>() => {
-                let swap = |reply| Command::Swap(Box::new(plan), routing.clone(), reply);
-                return Ok(nothing_kept(self.ask(home, swap)??));
+                return Ok(nothing_kept(self.swap_there(home, plan, routing)?));
             }
             Err(error) => return Err(error),
         };
         self.hand_over(home, aside, routing, snapshot)
+    }
+
+    /// The thread that has a filter.
+    pub(super) fn home(&self, name: &str) -> Option<usize> {
+        self.residents.get(name).map(|resident| resident.home)
+    }
+
+    /// Fills a new version where it runs.
+    fn swap_there(
+        &mut self,
+        home: usize,
+        plan: FilterPlan,
+        routing: &Arc<Routing>,
+    ) -> anyhow::Result<Position> {
+        let sent = Box::new(plan.clone());
+        let line = &self.threads[home].line;
+        let since = line.change(|reply| Command::Swap(sent, routing.clone(), reply))??;
+        self.runs_as(plan);
+        Ok(since)
+    }
+
+    fn runs_as(&mut self, plan: FilterPlan) {
+        if let Some(resident) = self.residents.get_mut(&plan.name) {
+            resident.plan = plan;
+        }
     }
 
     /// What a new version starts from; none where it is to be filled where it runs.
@@ -85,42 +111,46 @@ impl AnalysisThreads {
         base: Base,
     ) -> anyhow::Result<(Box<Aside>, Option<Snapshot>)> {
         let name = plan.name.clone();
-        let (own, journal) = (own.clone(), self.journal.clone());
+        let (own, journal, line) =
+            (own.clone(), self.journal.clone(), self.threads[home].line.clone());
         let place = move || {
             let wanted = Wanted::Position;
-            let place = self.ask(home, |reply| Command::Place(name.clone(), wanted, reply))?;
+            let place = line.ask(|reply| Command::Place(name.clone(), wanted, reply))?;
             place.map(|place| place.position)
         };
-        let place = &place;
-        std::thread::scope(|scope| {
-            let builder = std::thread::Builder::new().name("swap".into()).stack_size(8 << 20);
-            let prepared = builder.spawn_scoped(scope, move || {
-                let mut aside = Aside::start(plan, own, &journal, base)?;
-                aside.follow(place)?;
-                let snapshot = aside.snapshot()?;
-                aside.follow(place)?;
-                Ok((Box::new(aside), snapshot))
-            })?;
-            prepared.join().unwrap_or_else(|_| anyhow::bail!("the new version panicked"))
+        let prepare = move || {
+            let mut aside = Aside::start(plan, own, &journal, base)?;
+            aside.follow(&place)?;
+            let snapshot = aside.snapshot()?;
+            aside.follow(&place)?;
+            Ok((Box::new(aside), snapshot))
+        };
+        let (tx, rx) = crossbeam_channel::bounded(1);
+        let builder = std::thread::Builder::new().name("swap".into()).stack_size(8 << 20);
+        // One that is stuck has its thread for itself, and nobody waits for it.
+        builder.spawn(move || {
+            let _ = tx.send(prepare());
+        })?;
+        rx.recv_timeout(PREPARATION).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => Err(anyhow::anyhow!("the new version does not get ready")),
+            RecvTimeoutError::Disconnected => Err(anyhow::anyhow!("the new version panicked")),
         })
     }
 
     /// Has a version that is ready take over.
     pub(super) fn hand_over(
-        &self,
+        &mut self,
         home: usize,
         aside: Box<Aside>,
         routing: &Arc<Routing>,
         snapshot: Option<Snapshot>,
     ) -> anyhow::Result<Swapped> {
-        let name = aside.host.plan.name.clone();
-        let (reply, taken) = crossbeam_channel::bounded(1);
-        let successor = Successor { aside, routing: routing.clone(), reply };
-        let handle = &self.threads[home];
-        let sent = handle.commands.send(Command::Succeed(Box::new(successor)));
-        sent.map_err(|_| anyhow::anyhow!("the thread has ended"))?;
-        handle.thread.thread().unpark();
-        let taken = receive(&taken, TAKEOVER)??;
+        let plan = aside.host.plan.clone();
+        let name = plan.name.clone();
+        let taken = self.threads[home].line.change_within(TAKEOVER, |reply| {
+            Command::Succeed(Box::new(Successor { aside, routing: routing.clone(), reply }))
+        })??;
+        self.runs_as(plan);
         let pause_us = u64::try_from(taken.pause.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(filter = &*name, position = taken.position.0, pause_us, "has taken over");
         let snapshot = snapshot.filter(|snapshot| snapshot.position >= taken.kept);

@@ -9,7 +9,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
-use crossbeam_channel::Sender;
 
 use super::aside::Aside;
 use super::aside::Base;
@@ -22,6 +21,7 @@ use super::host::Pace;
 use super::outbox::Mark;
 use super::outbox::WHOLE_ENTRY;
 use super::recovery;
+use super::reply::Reply;
 use super::state;
 use super::thread::Thread;
 use crate::journal::Position;
@@ -37,7 +37,7 @@ const SMALL: u64 = 512 << 10;
 pub(super) struct Successor {
     pub(super) aside: Box<Aside>,
     pub(super) routing: Arc<Routing>,
-    pub(super) reply: Sender<anyhow::Result<TakenOver>>,
+    pub(super) reply: Reply<anyhow::Result<TakenOver>>,
 }
 
 /// How a takeover went.
@@ -92,7 +92,9 @@ impl Thread {
         if !is_state_told {
             return Ok(Place { position, base: None, began });
         }
+        let inside = host.life.enter(host.mark);
         let own = if host.plan.plugin.keeps_state() { filtering.snapshot()? } else { None };
+        drop(inside);
         let whole = state::write(host.next_due, &own.unwrap_or_default());
         host.stalled = begun.elapsed();
         Ok(Place { position, base: Some((position, whole)), began })
@@ -126,7 +128,7 @@ impl Thread {
                 host.successor = Some(successor);
             }
             None => {
-                let _ = successor.reply.send(Err(anyhow::anyhow!("there is no filter {name}")));
+                successor.reply.send(Err(anyhow::anyhow!("there is no filter {name}")));
             }
         }
         self.bring_on_successors();
@@ -140,7 +142,7 @@ impl Thread {
             is_moving = true;
             let host = &self.hosts[index];
             if host.filtering.is_none() {
-                let _ = successor.reply.send(Err(anyhow::anyhow!("it has stopped meanwhile")));
+                successor.reply.send(Err(anyhow::anyhow!("it has stopped meanwhile")));
                 continue;
             }
             let at = match host.pace {
@@ -157,7 +159,7 @@ impl Thread {
                 // It is behind still, or the old one was set back and has to come after.
                 Ok(_) => self.hosts[index].successor = Some(successor),
                 Err(error) => {
-                    let _ = successor.reply.send(Err(error));
+                    successor.reply.send(Err(error));
                 }
             }
         }
@@ -167,6 +169,10 @@ impl Thread {
     fn succeed_now(&mut self, index: usize, at: Position, successor: Successor) {
         let begun = Instant::now();
         let Successor { aside, routing, reply } = successor;
+        if !reply.begin() {
+            // It took too long: who had it made goes on with the version that runs.
+            return;
+        }
         let Host { plan, filtering, next_due, .. } = aside.host;
         self.outbox.append();
         let host = &mut self.hosts[index];
@@ -189,6 +195,6 @@ impl Thread {
         self.has_moved = true;
         let pause = stalled + begun.elapsed();
         counters.swap_pause.set(pause.as_secs_f64());
-        let _ = reply.send(Ok(TakenOver { position: at, pause, kept, _old: old }));
+        reply.send(Ok(TakenOver { position: at, pause, kept, _old: old }));
     }
 }

@@ -17,6 +17,7 @@ use super::host::Host;
 use super::host::Pace;
 use super::keeper::Keeper;
 use super::keeping;
+use super::life::Life;
 use super::outbox::Outbox;
 use super::recovery;
 use crate::journal::Entry;
@@ -39,6 +40,7 @@ pub(super) struct Thread {
     pub(super) routing: Arc<Routing>,
     pub(super) keeper: Arc<Keeper>,
     progress: Arc<Progress>,
+    life: Arc<Life>,
     pub(super) hosts: Vec<Host>,
     pub(super) pass: Reader,
     pub(super) outbox: Outbox,
@@ -54,7 +56,7 @@ impl Thread {
         commands: Receiver<Command>,
         routing: Arc<Routing>,
         keeper: Arc<Keeper>,
-        progress: Arc<Progress>,
+        (progress, life): (Arc<Progress>, Arc<Life>),
     ) -> anyhow::Result<Thread> {
         let options = ReaderOptions {
             start: Start::End,
@@ -64,13 +66,14 @@ impl Thread {
             max_bytes: None,
         };
         let pass = journal.reader("", options)?;
-        let outbox = Outbox::new(journal.clone(), progress.is_abandoned.clone());
+        let outbox = Outbox::new(journal.clone(), progress.is_abandoned.clone(), life.clone());
         Ok(Thread {
             journal,
             commands,
             routing,
             keeper,
             progress,
+            life,
             hosts: Vec::new(),
             pass,
             outbox,
@@ -81,7 +84,12 @@ impl Thread {
     }
 
     pub(super) fn run(mut self) -> anyhow::Result<()> {
+        self.life.begin();
         loop {
+            if self.life.is_cut_off() {
+                tracing::warn!("an analysis thread that was given up has come to an end");
+                return Ok(());
+            }
             while let Ok(command) = self.commands.try_recv() {
                 if let Command::ShutDown(deadline, done) = command {
                     let _ = done.send(self.shut_down(deadline));
@@ -108,9 +116,14 @@ impl Thread {
         match command {
             Command::Add(plan, routing, reply) => {
                 self.route(routing);
-                let _ = reply.send(self.add(*plan));
+                if reply.begin() {
+                    reply.send(self.add(*plan));
+                }
             }
             Command::Swap(plan, routing, reply) => {
+                if !reply.begin() {
+                    return;
+                }
                 self.outbox.append();
                 let host = self.hosts.iter_mut().find(|host| host.plan.name == plan.name);
                 let swapped = match host {
@@ -126,7 +139,7 @@ impl Thread {
                 if swapped.is_ok() {
                     self.route(routing);
                 }
-                let _ = reply.send(swapped);
+                reply.send(swapped);
             }
             Command::Place(name, wanted, reply) => {
                 let _ = reply.send(self.place(&name, wanted));
@@ -178,7 +191,7 @@ impl Thread {
             .journal
             .reader(&plan.name, plan.reader)
             .with_context(|| format!("cannot open a reader for {}", plan.name))?;
-        let mut host = Host::new(plan, reader, &self.routing);
+        let mut host = Host::new(plan, reader, &self.routing, self.life.clone());
         if let Err(error) = recovery::start(&mut host, &self.journal) {
             self.journal.retire(&host.plan.name);
             return Err(error);
@@ -246,9 +259,12 @@ impl Thread {
             if let Some(compared) = &host.compared {
                 compared.comparison.reached(Side::Live, host.position.0, host.time);
             }
-            // What is done needs no journal in memory any more; on disk the snapshot counts.
-            host.reader.commit(host.position);
         }
+        let life = self.life.clone();
+        // What is done needs no journal in memory any more; on disk the snapshot counts.
+        life.unless_cut_off(|| {
+            self.hosts.iter_mut().for_each(|host| host.reader.commit(host.position));
+        });
         self.progress.reached.store(reached.0, Ordering::Release);
         self.progress.with_paused.store(reached.min(paused).0, Ordering::Release);
     }

@@ -77,7 +77,7 @@ impl Pipeline {
     }
 
     /// Tells in a message that a filter does not run.
-    fn say_terminated(&self, name: &str, reason: &str) {
+    pub(in crate::pipeline) fn say_terminated(&self, name: &str, reason: &str) {
         let mut batch = Batch::new();
         let wall = chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
         let mut message = report::begin(&mut batch, wall, b"heka.sandbox-terminated");

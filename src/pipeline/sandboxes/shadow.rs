@@ -88,10 +88,25 @@ impl Pipeline {
         }
     }
 
+    /// Begins the trials of these filters anew: the filters have started again elsewhere.
+    pub(in crate::pipeline) fn try_again(&mut self, names: &[Arc<str>]) {
+        let tried: Vec<Tried> = names.iter().filter_map(|name| self.shadows.remove(name)).collect();
+        if tried.is_empty() {
+            return;
+        }
+        for Tried { shadow, .. } in tried {
+            self.analysis.discard(shadow);
+        }
+        self.resume_shadows();
+    }
+
     /// Goes on with the trials that were under way when the engine stopped.
     pub(in crate::pipeline) fn resume_shadows(&mut self) {
         let names: Vec<Arc<str>> = self.plan.filters.iter().map(|it| it.name.clone()).collect();
         for name in names {
+            if self.shadows.contains_key(&name) {
+                continue;
+            }
             let Some(hash) = self.versions.known(&name).and_then(|known| known.shadow.clone())
             else {
                 continue;
@@ -166,8 +181,10 @@ impl Pipeline {
                 return Err(error.context(failed(&name, &running)).into());
             }
         };
-        self.versions.set_aside(&name, None)?;
+        // It runs: what cannot be written down of it must not keep the engine from knowing that.
+        let unnoted = self.versions.set_aside(&name, None);
         self.took_over(&name, &version, swapped, routing)?;
+        unnoted?;
         self.versions.shadows(&name, None)?;
         let other = written.map(|written| written.hash).filter(|hash| *hash != version.hash);
         self.versions.set_aside(&name, other)?;

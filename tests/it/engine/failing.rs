@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("failing::until_done_names_a_filter_that_stays_paused", stays_paused),
         test("failing::a_stop_does_not_wait_for_a_paused_filter", stop_while_paused),
         test("failing::a_return_above_zero_ends_it_alone", ends_alone),
+        test("failing::what_came_before_an_end_comes_once", ends_within_an_entry),
         test("failing::filters_that_feed_each_other_come_to_an_end", feed_each_other),
         test("failing::a_filter_cannot_inject_to_itself", inject_to_itself),
     ]
@@ -184,5 +185,39 @@ fn inject_to_itself() -> anyhow::Result<()> {
     anyhow::ensure!(stderr.contains("filter's own matcher"), "{stderr}");
     let out = place.read("out");
     anyhow::ensure!(out.contains("step 1000\ntotal 1500\n"), "{out}");
+    Ok(())
+}
+
+/// The lines come at once, and so are one entry.
+fn ends_within_an_entry() -> anyhow::Result<()> {
+    let place = Place::new(
+        "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+         decoder = ''\n\
+         [count]\ntype = 'SandboxFilter'\nfilename = 'DIR/count.lua'\n\
+         message_matcher = \"Type == 'lines'\"\n\
+         [out]\ntype = 'FileOutput'\nmessage_matcher = \"Type =~ /^heka.sandbox/\"\n\
+         path = 'DIR/out'\nencoder = 'PayloadEncoder'\nflush_interval = 10\n[PayloadEncoder]\n",
+    )?;
+    place.write(
+        "count.lua",
+        "function process_message(msg)\n\
+         \x20 if msg.Payload:match('end') then return 1, 'that is all\\n' end\n\
+         \x20 inject_payload('txt', '', msg.Payload, '\\n')\n  return 0\nend\n",
+    )?;
+    for _ in 0..2 {
+        let mut engine = place.run(&[])?;
+        let mut stream = TcpStream::connect(engine.address("lines")?)?;
+        if place.read("out").is_empty() {
+            stream.write_all(b"one\ntwo\nend\n")?;
+        }
+        engine.wait_for("the end", |engine| {
+            engine.stderr().contains("a filter has ended").then_some(())
+        })?;
+        engine.stop()?.expect_code(0)?;
+        let out = place.read("out");
+        let injected: Vec<&str> =
+            out.lines().filter(|line| ["one", "two"].contains(line)).collect();
+        anyhow::ensure!(injected == ["one", "two"], "{out}");
+    }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod failing;
 mod inputs;
 mod memory;
 mod outputs;
+mod parked;
 mod records;
 mod reload;
 mod stopping;
@@ -30,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         records::trials(),
         reload::trials(),
         stopping::trials(),
+        parked::trials(),
         stuck::trials(),
         udp::trials(),
     ];

@@ -1,7 +1,17 @@
 //! Many swaps of a filter with a large state while messages stream in.
 //!
 //! `HEKA_ROUNDS=1000 cargo test --release --test it swaps` measures; a plain run makes a few. What it
-//! shows of the pauses is printed, and held to the limit where there are enough rounds to tell.
+//! shows of the pauses and of the rate of the stream is printed, and held to the limits where there
+//! are enough rounds to tell.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
@@ -15,16 +25,57 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const CONFIG: &str = "[hekad]\nbase_dir = 'DIR/state'\n[hekad.admin]\naddress = '127.0.0.1:0'\n\
     [hekad.journal]\nmax_bytes = '8GiB'\n\
-    [lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\ndecoder = 'ProtobufDecoder'\n\
-    splitter = 'HekaFramingSplitter'\n\
+    [lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\ndecoder = ''\n\
+    splitter = 'TokenSplitter'\n\
     [count]\ntype = 'SandboxFilter'\nfilename = 'DIR/count.lua'\nmemory_limit = '64MiB'\n\
-    message_matcher = \"Type == 'hekabench'\"\ntimer_event_on_shutdown = true\n\
+    message_matcher = \"Type == 'lines'\"\ntimer_event_on_shutdown = true\n\
     [PayloadEncoder]\n[out]\ntype = 'FileOutput'\n\
     message_matcher = \"Type == 'heka.sandbox-output'\"\npath = 'DIR/out'\n\
     flush_interval = 10\nencoder = 'PayloadEncoder'\n";
 
 /// The longest that one pause in a hundred may take, in microseconds.
 const MAX_PAUSE: u64 = 20_000;
+/// Messages a second of the stream.
+const RATE: f64 = 50_000.0;
+/// From so many rounds on pauses and rate are held to their limits.
+const MEASURED: usize = 100;
+
+/// Lines at [`RATE`], from a thread of its own.
+struct Stream {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<(usize, Duration)>>,
+}
+
+impl Stream {
+    fn start(mut peer: TcpStream) -> Stream {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let thread = std::thread::spawn(move || {
+            let begun = Instant::now();
+            let mut sent = 0;
+            let mut lines = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                #[allow(clippy::cast_sign_loss, reason = "time does not go back")]
+                let due = (begun.elapsed().as_secs_f64() * RATE) as usize;
+                lines.clear();
+                for number in sent..due {
+                    writeln!(lines, "line {number:012} {:*<82}", "")?;
+                }
+                peer.write_all(&lines)?;
+                sent = due;
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            Ok((sent, begun.elapsed()))
+        });
+        Stream { is_over, thread }
+    }
+
+    /// How many lines it has sent, and in what time.
+    fn end(self) -> anyhow::Result<(usize, Duration)> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the stream has panicked"))?
+    }
+}
 
 /// Counts, with 10 MiB of circular buffers and 256 KiB of tables, and says every hundredth.
 fn script(version: u32) -> String {
@@ -52,9 +103,7 @@ fn swaps() -> anyhow::Result<()> {
     let place = crate::harness::Place::new(CONFIG)?;
     place.write("count.lua", &script(0))?;
     let mut counting = Counting::start_in(place, 0)?;
-    let address = counting.engine.address("lines")?.to_string();
-    let flood = ["flood", "--size", "200", "--interval", "20us", &address];
-    let flood = counting.place.start(&flood)?;
+    let stream = Stream::start(TcpStream::connect(counting.engine.address("lines")?)?);
     counting.engine.wait_for("the stream", |_| {
         (counting.place.read("out").lines().count() > 10).then_some(())
     })?;
@@ -78,15 +127,20 @@ fn swaps() -> anyhow::Result<()> {
             counting.sandbox(&["shadow", "count", "bad.lua"])?.expect_code(1)?;
         }
     }
-    flood.kill()?;
+    let (sent, took) = stream.end()?;
+    let hundreds = (sent / 100).to_string();
+    counting.engine.wait_for("the last hundred", |_| {
+        counting.place.read("out").lines().any(|line| line == hundreds).then_some(())
+    })?;
     let stderr = counting.engine.stop()?.expect_code(0)?.stderr;
     check_pauses(&stderr, rounds)?;
+    let rate = sent as f64 / took.as_secs_f64();
+    println!("{sent} messages, {rate:.0} a second");
+    anyhow::ensure!(rounds < MEASURED || rate > 0.98 * RATE, "{rate:.0} messages a second");
     let out = counting.place.read("out");
     let total = out.lines().last().and_then(|line| line.strip_prefix("total "));
     let total = total.with_context(|| format!("no total; {stderr}"))?;
-    let received =
-        stderr.lines().find_map(|line| line.split_once(" messages in")?.0.split(' ').next_back());
-    anyhow::ensure!(received == Some(total), "{total} were counted of {received:?}");
+    anyhow::ensure!(total == sent.to_string(), "{total} were counted of {sent}");
     let mut expected = 0;
     for line in out.lines().filter(|line| !line.starts_with("total")) {
         expected += 1;
@@ -109,6 +163,6 @@ fn check_pauses(stderr: &str, rounds: usize) -> anyhow::Result<()> {
     anyhow::ensure!(pauses.len() == rounds, "{} of {rounds} swaps", pauses.len());
     let at = |part: usize| pauses[(pauses.len() * part / 100).min(pauses.len() - 1)];
     println!("{rounds} swaps, pauses in us: p50 {}, p99 {}, max {}", at(50), at(99), at(100));
-    anyhow::ensure!(rounds < 100 || at(99) < MAX_PAUSE, "p99 is {} us", at(99));
+    anyhow::ensure!(rounds < MEASURED || at(99) < MAX_PAUSE, "p99 is {} us", at(99));
     Ok(())
 }
