@@ -9,10 +9,11 @@
 //! | `entry` | the entry of the journal up to which the load went that it was in |
 //! | `bytes` | the length of the record |
 //!
-//! They are appended before the cursor moves over the record. An output never gets its own, and one
+//! They are durable before the cursor moves over the record. An output never gets its own, and one
 //! that is refused again brings forth no other, so that they end.
 
 use crate::journal::Journal;
+use crate::journal::Position;
 use crate::message::Batch;
 use crate::message::Source;
 use crate::message::SourcePosition;
@@ -31,14 +32,14 @@ pub(super) fn of(batch: &Batch) -> Option<&str> {
     batch.reached().iter().find_map(|(source, _)| source.strip_prefix(SOURCE))
 }
 
-/// Appends the dead letter of a record that was refused; what fails is logged.
+/// Appends the dead letter of a record that was refused and tells where; what fails is logged.
 pub(super) fn append(
     journal: &Journal,
     output: &OutputContext,
     record: &[u8],
     reason: &str,
     entry: u64,
-) {
+) -> Option<Position> {
     let name = &*output.name;
     let most = output.engine.max_message_size.saturating_sub(OTHER);
     let payload = &record[..record.len().min(most)];
@@ -54,10 +55,11 @@ pub(super) fn append(
     message.integer("bytes", "B", i64::try_from(record.len()).unwrap_or(i64::MAX));
     if let Err(error) = message.finish() {
         tracing::error!(output = name, %error, "cannot make a dead letter");
-        return;
+        return None;
     }
     batch.reach(&Source::from(format!("{SOURCE}{name}").as_str()), SourcePosition::at(entry));
-    if let Err((error, _)) = journal.append_injected(batch) {
-        tracing::error!(output = name, %error, "a dead letter is lost");
-    }
+    let appended = journal.append_injected(batch);
+    appended
+        .map_err(|(error, _)| tracing::error!(output = name, %error, "a dead letter is lost"))
+        .ok()
 }

@@ -14,6 +14,7 @@ use super::Parcel;
 use super::Shared;
 use super::letters;
 use crate::journal::Journal;
+use crate::journal::Position;
 use crate::pipeline::counters::OutputCounters;
 use crate::pipeline::plan::Retries;
 use crate::plugin::Failure;
@@ -24,6 +25,8 @@ use crate::stdx::backoff::Backoff;
 
 /// How long a load that is being sent, and a last flush, may take once the output is to end.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long dead letters may take to be durable, before what they are of is sent again.
+const SYNC_PATIENCE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Task {
@@ -69,6 +72,8 @@ struct Pending {
     current: Option<Parcel>,
     held: Option<u64>,
     round: u64,
+    /// The last dead letter, until it is durable.
+    letter: Option<Position>,
 }
 
 impl Task {
@@ -265,7 +270,9 @@ impl Task {
                     let first = load.first();
                     if !parcel.letters.contains(&first) && load.records().len() > 0 {
                         let record = load.encoded.record(first);
-                        letters::append(&self.journal, &self.context, record, &error, load.entry);
+                        let (journal, entry) = (&self.journal, load.entry);
+                        let letter = letters::append(journal, &self.context, record, &error, entry);
+                        pending.letter = letter.or(pending.letter);
                     }
                     load.advance(1);
                 }
@@ -286,9 +293,25 @@ impl Task {
 
     async fn flush(&self, output: &mut dyn Output, pending: &mut Pending) -> Result<(), Failure> {
         output.flush().await?;
+        self.sync_letters(pending).await?;
         if let Some(entry) = pending.held {
             self.delivered(entry, pending);
         }
+        Ok(())
+    }
+
+    /// Waits until the dead letters are durable: the cursor moves over what they are of.
+    async fn sync_letters(&self, pending: &mut Pending) -> Result<(), Failure> {
+        let Some(letter) = pending.letter else { return Ok(()) };
+        if self.journal.settled() < letter {
+            let journal = self.journal.clone();
+            let waiting =
+                tokio::task::spawn_blocking(move || journal.wait_durable(letter, SYNC_PATIENCE));
+            if !matches!(waiting.await, Ok(Ok(true))) {
+                return Err(Failure::Retry(anyhow::anyhow!("the journal is not synced")));
+            }
+        }
+        pending.letter = None;
         Ok(())
     }
 
