@@ -4,6 +4,7 @@ mod carbon;
 mod changes;
 mod coding;
 mod crash;
+mod dead_letters;
 mod failing;
 mod inputs;
 mod memory;
@@ -24,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         changes::trials(),
         coding::trials(),
         crash::trials(),
+        dead_letters::trials(),
         failing::trials(),
         inputs::trials(),
         memory::trials(),

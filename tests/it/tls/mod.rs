@@ -1,6 +1,7 @@
 //! TLS between engines, and with others: both ways, with certificates of clients, and refused
 //! wherever one is wrong.
 
+mod admin;
 pub(crate) mod certificates;
 mod http;
 mod syslog;
@@ -12,7 +13,10 @@ use self::certificates::Authority;
 use crate::harness::Place;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [tcp::trials(), http::trials(), syslog::trials()].into_iter().flatten().collect()
+    [admin::trials(), tcp::trials(), http::trials(), syslog::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What a server with the good certificate asks of its clients.
