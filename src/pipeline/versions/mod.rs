@@ -159,6 +159,10 @@ impl Versions {
             }
             known.running.clone_from(&version.hash);
             known.since = since;
+            // What runs is not tried any more, whether or not a crash comes before that is said.
+            if known.shadow.as_ref() == Some(&version.hash) {
+                known.shadow = None;
+            }
         })
     }
 
@@ -296,6 +300,19 @@ mod tests {
         versions.set_aside("f", None).unwrap();
         versions.runs("f", &version("d"), 0).unwrap();
         assert_eq!(kept(&versions), ["a", "c", "b", "d"]);
+    }
+
+    #[test]
+    fn what_has_taken_over_is_not_tried_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut versions = Versions::open(folder.path(), [1; 16], 5);
+        versions.runs("f", &version("a"), 0).unwrap();
+        versions.shadows("f", Some(&version("b"))).unwrap();
+        versions.runs("f", &version("c"), 1).unwrap();
+        assert_eq!(versions.known("f").unwrap().shadow.as_deref(), Some("b"));
+        versions.runs("f", &version("b"), 2).unwrap();
+        let again = Versions::open(folder.path(), [1; 16], 5);
+        assert_eq!(again.known("f").unwrap().shadow, None);
     }
 
     #[test]
