@@ -88,6 +88,8 @@ impl Pipeline {
             tracing::warn!("filters are behind: they go on from their snapshots at the next start");
             self.analysis.abandon();
         }
+        // Those who asked are past the messages that had them ask, and will not ask again.
+        tokio::task::block_in_place(|| self.obey_managers());
         let Pipeline { analysis, deliveries, journal, keeper, mode, .. } = self;
         let last =
             if mode.until_done { deadline.max(Instant::now() + LAST_TIMERS) } else { deadline };

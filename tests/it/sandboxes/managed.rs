@@ -8,7 +8,10 @@ use crate::harness::Finished;
 use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![test("sandboxes::signed_messages_load_filters_that_outlive_a_kill", managed)]
+    vec![
+        test("sandboxes::signed_messages_load_filters_that_outlive_a_kill", managed),
+        test("sandboxes::what_was_asked_for_right_before_a_stop_is_done", asked_before_a_stop),
+    ]
 }
 
 const CONFIG: &str = "[framing]\ntype = 'HekaFramingSplitter'\n\
@@ -87,6 +90,23 @@ fn managed() -> anyhow::Result<()> {
     counting = counting.kill()?;
     counting.expect("first")?;
     counting.sandbox(&["list", "ops-more"])?.expect_code(2)?;
+    counting.engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+fn asked_before_a_stop() -> anyhow::Result<()> {
+    let seen = "[seen]\ntype = 'FileOutput'\npath = 'DIR/seen'\nencoder = 'PayloadEncoder'\n\
+        message_matcher = \"Type == 'heka.control.sandbox'\"\nflush_interval = 10\n";
+    let mut counting = Counting::start(&format!("{}{CONFIG}{seen}", super::CONFIG))?;
+    counting.place.write("more.lua", &script("one"))?;
+    counting.place.write("more.toml", "[more]\nmessage_matcher = \"Type == 'lines'\"\n")?;
+    send(&mut counting, "ops_1", "secret", &["load", "more.lua", "more.toml"])?.expect_code(0)?;
+    let place = &counting.place;
+    counting.engine.wait_for("the request", |_| (!place.read("seen").is_empty()).then_some(()))?;
+    let Counting { place, engine, .. } = counting;
+    engine.stop()?.expect_code(0)?;
+    let mut counting = Counting::start_in(place, 0)?;
+    wait_for(&mut counting, "ops-more", 0)?;
     counting.engine.stop()?.expect_code(0)?;
     Ok(())
 }
