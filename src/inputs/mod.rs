@@ -17,6 +17,7 @@ pub mod logstreamer;
 mod memcached;
 mod mysql;
 mod nagios_plugin;
+mod nats;
 mod nginx_status;
 mod otlp;
 mod postgresql;
@@ -45,6 +46,7 @@ use self::logstreamer::LogstreamerInput;
 use self::memcached::MemcachedInput;
 use self::mysql::MysqlInput;
 use self::nagios_plugin::NagiosPluginInput;
+use self::nats::NatsInput;
 use self::nginx_status::NginxStatusInput;
 use self::otlp::OtlpInput;
 use self::postgresql::PostgresqlInput;
@@ -77,6 +79,7 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<MemcachedInput>(),
     Kind::input::<MysqlInput>(),
     Kind::input::<NagiosPluginInput>(),
+    Kind::input::<NatsInput>(),
     Kind::input::<NginxStatusInput>(),
     Kind::input::<OtlpInput>(),
     Kind::input::<PostgresqlInput>(),

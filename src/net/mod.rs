@@ -1,7 +1,7 @@
 //! Sockets, TLS, HTTP client and server as all plugins use them.
 //!
 //! Stream sockets: an [`Address`] says where, a [`Listener`] or a [`Connector`] gives a [`Stream`],
-//! which is plain or under TLS. Datagrams: [`datagram`]. HTTP: [`http`]. AMQP: [`amqp`]. All of it is bounded: the
+//! which is plain or under TLS. Datagrams: [`datagram`]. HTTP: [`http`]. AMQP: [`amqp`]. NATS: [`nats`]. All of it is bounded: the
 //! connections of a listener, the time a connection may take, the size of a body.
 
 pub mod amqp;
@@ -9,6 +9,7 @@ pub mod amqp;
 pub mod cassandra;
 pub mod datagram;
 pub mod http;
+pub mod nats;
 pub mod tls;
 
 mod accept;

@@ -15,6 +15,7 @@ mod file;
 mod http;
 mod log;
 mod nagios;
+mod nats;
 mod otlp;
 mod prometheus;
 mod sandbox;
@@ -37,6 +38,7 @@ pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<log::LogOutput>(),
     Kind::output::<nagios::NagiosOutput>(),
     Kind::output::<otlp::OtlpOutput>(),
+    Kind::output::<nats::NatsOutput>(),
     Kind::output::<prometheus::PrometheusOutput>(),
     Kind::output::<prometheus::PrometheusRemoteWriteOutput>(),
     Kind::output::<sandbox::SandboxOutput>(),

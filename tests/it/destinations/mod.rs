@@ -5,6 +5,7 @@ mod cassandra;
 mod elasticsearch;
 mod influxdb;
 mod nagios;
+mod nats;
 mod otlp;
 mod prometheus;
 mod relay;
@@ -23,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         influxdb::trials(),
         nagios::trials(),
         otlp::trials(),
+        nats::trials(),
         prometheus::trials(),
         smtp::trials(),
         syslog::trials(),
