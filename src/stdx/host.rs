@@ -21,7 +21,7 @@ pub struct Boot {
 
 /// Returns the machine's last start, where the kernel tells of it.
 pub fn boot() -> Option<Boot> {
-    let drawn = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let drawn = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let since = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
     let began = SystemTime::now().checked_sub(since)?;
     Some(Boot { id: crc32fast::hash(&drawn).max(1), began })

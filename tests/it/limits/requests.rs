@@ -229,7 +229,7 @@ fn checked(folder: &Path) -> anyhow::Result<usize> {
         }
         count += 1;
         let mode = about.permissions().mode();
-        anyhow::ensure!(mode & 0o077 == 0, "{} has the mode {mode:o}", path.display());
+        anyhow::ensure!(mode.trailing_zeros() >= 6, "{} has the mode {mode:o}", path.display());
     }
     Ok(count)
 }
