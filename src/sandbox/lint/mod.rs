@@ -76,10 +76,11 @@ pub fn lint(text: &str, names: &Names, is_kept: bool) -> Vec<Remark> {
         at = lint.step(at);
     }
     let Lint { scopes, mut remarks, .. } = lint;
-    for at in scopes.end() {
-        let message = format!("nothing uses `{}`", tokens[at].text);
+    // A text that ends within a declaration has no word for its name.
+    for token in scopes.end().into_iter().filter_map(|at| tokens.get(at)) {
+        let message = format!("nothing uses `{}`", token.text);
         let help = Some("a name that begins with `_` says that this is meant".to_owned());
-        remarks.push(Remark { at: tokens[at].range(), message, help });
+        remarks.push(Remark { at: token.range(), message, help });
     }
     remarks.sort_by_key(|remark| remark.at.start);
     remarks
