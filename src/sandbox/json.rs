@@ -63,7 +63,7 @@ pub(super) fn decode(
     if let Err(error) = &result
         && reading.takes_invalid
         && error.is_syntax()
-        && let Some(marked) = marked(&text, reading.limit)
+        && let Some(marked) = marked(&text, reading.limit, &budget)
     {
         return parse(marked.as_bytes(), reading, tape, (&budget, true));
     }
@@ -82,13 +82,14 @@ fn parse(
     json.end()
 }
 
-/// The text with its invalid numbers marked; none where it has none, or would be longer than `limit`.
-fn marked(text: &str, limit: usize) -> Option<String> {
+/// The text with its invalid numbers marked; none where it has none, would be longer than `limit` or takes
+/// too long.
+fn marked(text: &str, limit: usize, budget: &Budget<'_>) -> Option<String> {
     let mut out = String::new();
     let mut has_any = false;
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        if out.len() > limit {
+        if out.len() > limit || budget.step::<serde_json::Error>().is_err() {
             return None;
         }
         let length = if first == '"' {

@@ -89,10 +89,11 @@ fn what_is_declared_is_there() {
             Some(before) => before.intersection(&missing).cloned().collect(),
         });
     }
-    let given = GIVEN.lock().unwrap();
+    // Operators of patterns are made elsewhere, and the lock is given back before anything may fail.
+    let given: BTreeSet<String> = GIVEN.lock().unwrap().values().cloned().collect();
     let methods = names.iter().filter_map(|name| name.strip_prefix(':'));
     let lost: Vec<&str> =
-        methods.filter(|name| !given.values().any(|given| given == name)).collect();
+        methods.filter(|name| !name.starts_with("__") && !given.contains(*name)).collect();
     assert_eq!(lost, Vec::<&str>::new(), "no object has these methods");
     assert_eq!(nowhere, Some(BTreeSet::new()), "nobody has these names");
 }

@@ -477,7 +477,7 @@ const SCRIPTS: &[(&str, End, &str)] = &[
     ),
     (
         "lpeg_format_of_many_parts",
-        Error,
+        Limit,
         "lpeg.match(lpeg.Cs((lpeg.P('a') / string.rep('%%', 1500000)) ^ 0), 'aaa')",
     ),
     (
@@ -500,7 +500,7 @@ const SCRIPTS: &[(&str, End, &str)] = &[
     ("gsub_escapes", Limit, "local r = string.rep('%-', 900000) while true do string.gsub('b', 'a', r) end"),
     (
         "buffer_keeps_changes",
-        Error,
+        Memory,
         "local c = circular_buffer.new(400000, 2, 1) c:format('cbufd')",
     ),
     (
