@@ -39,7 +39,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 const LAST_TRIES: u32 = 3;
 
 /// What is to be done next.
-enum Job {
+pub(super) enum Job {
     Write,
     Sync,
     House,
@@ -107,6 +107,10 @@ impl Writer {
 
     fn next_job(&self) -> Job {
         let mut state = self.shared.lock();
+        #[cfg(test)]
+        if self.shared.faults.steps.are_ordered {
+            return self.shared.ordered_job(state);
+        }
         loop {
             if state.is_stopping {
                 return Job::Stop;
@@ -225,7 +229,10 @@ impl Writer {
 
     fn due_cursors(&mut self) -> Option<Vec<Cursor>> {
         let mut state = self.shared.lock();
-        let is_due = self.last_cursors.elapsed() >= HOUSE || state.wants_room || state.is_stopping;
+        let is_time = self.last_cursors.elapsed() >= HOUSE;
+        #[cfg(test)]
+        let is_time = self.shared.faults.steps.is_time(is_time);
+        let is_due = is_time || state.wants_room || state.is_stopping;
         if !is_due || !state.readers.is_dirty(state.durable) {
             return None;
         }

@@ -1,6 +1,7 @@
 //! Faults that tests inject where the disk would show them.
 
 pub(super) mod power;
+pub(super) mod steps;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(super) struct Faults {
     pub(super) is_killed: AtomicBool,
     /// The file last synced, how much of it was written then, and how much is by now.
     pub(super) synced: Mutex<Option<(PathBuf, u64)>>,
+    /// What the writer is to do, where it does nothing of its own accord.
+    pub(super) steps: steps::Steps,
 }
 
 impl Faults {

@@ -111,6 +111,15 @@ impl Watched {
         watched
     }
 
+    /// What was done, but for the bytes: each change, where, and how much of it.
+    pub(in crate::journal) fn outline(&self) -> Vec<String> {
+        let outline = |done: &Done| match done {
+            Done::Write(path, bytes, at) => format!("write {path:?} {} at {at}", bytes.len()),
+            other => format!("{other:?}"),
+        };
+        lock(&self.log).done.iter().map(outline).collect()
+    }
+
     /// No longer watches.
     pub(in crate::journal) fn end(&self) {
         lock(&WATCHED).retain(|one| one.folder != self.folder);
