@@ -78,9 +78,20 @@ impl Exchange {
         self.heard.elapsed()
     }
 
+    /// Starts to count the other side's silence anew: nobody has listened until now.
+    pub fn listen_anew(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// How long this side has been silent.
     pub fn quiet(&self) -> Duration {
         self.said.elapsed()
+    }
+
+    /// How long until this side is to say something, having said nothing for `most`; it says nothing
+    /// more while what it said last waits to be taken.
+    pub fn due(&self, most: Duration) -> Duration {
+        if self.is_written() { most.saturating_sub(self.quiet()) } else { most }
     }
 
     /// Who is at the other end.
@@ -175,5 +186,30 @@ impl Exchange {
                 Poll::Ready(result)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::net::Address;
+    use crate::net::Connector;
+    use crate::net::StreamNet;
+
+    #[tokio::test]
+    async fn nothing_is_due_while_the_other_side_does_not_read() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let written = listener.local_addr().unwrap().to_string();
+        let address = Address::stream(StreamNet::Tcp, &written).unwrap();
+        let mut exchange = Exchange::new(Connector::new(address).connect().await.unwrap(), vec![]);
+        let most = Duration::from_nanos(1);
+        assert_eq!(exchange.due(most), Duration::ZERO);
+        // More than the buffers of both sides hold.
+        exchange.outbox = vec![0; 64 << 20];
+        let polled = poll_fn(|cx| Poll::Ready(pin!(exchange.write_out()).poll(cx))).await;
+        assert!(polled.is_pending());
+        assert_eq!(exchange.due(most), most);
     }
 }

@@ -6,6 +6,7 @@ use crate::plugin::Kind;
 use crate::plugin::Output;
 
 mod amqp;
+mod arrivals;
 mod carbon;
 #[cfg(feature = "cassandra")]
 mod cassandra;

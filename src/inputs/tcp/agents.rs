@@ -112,6 +112,13 @@ impl Agents {
         let leaving = CancellationToken::new();
         let seat = {
             let mut known = self.lock();
+            if !known.contains_key(source) {
+                // Its journal was made anew: what it was before will not be heard of again.
+                known.retain(|old, agent| agent.is_served() || !reports::is_renewed(old, source));
+            }
+            if known.len() >= MAX_AGENTS && !known.contains_key(source) {
+                forget_one(&mut known);
+            }
             let is_room = known.len() < MAX_AGENTS || known.contains_key(source);
             anyhow::ensure!(is_room, "there are {MAX_AGENTS} agents already");
             let agent = known.entry(source.clone()).or_insert_with(Agent::new);
@@ -188,7 +195,21 @@ impl Agents {
     }
 }
 
+/// Makes room: forgets who was not heard of for longest and is not served.
+fn forget_one(known: &mut HashMap<Source, Agent>) {
+    let gone = known.iter().filter(|(_, agent)| !agent.is_served());
+    let oldest = gone.min_by_key(|(_, agent)| agent.heard).map(|(source, _)| source.clone());
+    if let Some(source) = oldest {
+        known.remove(&source);
+    }
+}
+
 impl Agent {
+    /// Whether a connection has its seat, or waits for it.
+    fn is_served(&self) -> bool {
+        Arc::strong_count(&self.seat) > 1
+    }
+
     fn new() -> Agent {
         Agent {
             heard: Instant::now(),
@@ -197,5 +218,51 @@ impl Agent {
             seat: Arc::default(),
             leaving: CancellationToken::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::testing::Desk;
+
+    fn source(cx: &InputContext, name: &str, journal: u16) -> Source {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&journal.to_be_bytes());
+        reports::source(cx, name, "send", id)
+    }
+
+    #[tokio::test]
+    async fn an_agent_whose_journal_was_made_anew_is_not_missed() {
+        let cx = Desk::new("take").context();
+        let agents = Arc::new(Agents::known(&cx));
+        let (old, other) = (source(&cx, "shop-1", 1), source(&cx, "shop-2", 1));
+        let kept = agents.sit(&other).await.unwrap();
+        drop(agents.sit(&old).await.unwrap());
+        let new = source(&cx, "shop-1", 2);
+        let seat = agents.sit(&new).await.unwrap();
+        let mut known: Vec<Source> = agents.lock().keys().cloned().collect();
+        known.sort();
+        assert_eq!(known, [new, other]);
+        // One that is served is another of the same name.
+        let third = agents.sit(&source(&cx, "shop-1", 3)).await.unwrap();
+        assert_eq!(agents.lock().len(), 3);
+        drop((kept, seat, third));
+    }
+
+    #[tokio::test]
+    async fn names_nobody_uses_make_room_for_others() {
+        let cx = Desk::new("take").context();
+        let agents = Arc::new(Agents::known(&cx));
+        let first = source(&cx, "first", 1);
+        drop(agents.sit(&first).await.unwrap());
+        for number in 1..MAX_AGENTS {
+            let named = Source::from(format!("take:agent/{number}/send/1").as_str());
+            agents.lock().insert(named, Agent::new());
+        }
+        let seat = agents.sit(&source(&cx, "late", 1)).await.unwrap();
+        assert_eq!(agents.lock().len(), MAX_AGENTS);
+        assert!(!agents.lock().contains_key(&first));
+        drop(seat);
     }
 }

@@ -140,9 +140,14 @@ async fn receive(
         if speaks.is_some() {
             break speaks;
         }
+        // Who has said nothing may take its time, who has begun to introduce itself may not.
+        let has_begun = !exchange.inbox().is_empty();
         let step = tokio::select! {
             () = cx.stopping.cancelled() => break None,
             step = exchange.step() => step,
+            () = tokio::time::sleep(session::HELLO), if has_begun => {
+                anyhow::bail!("the agent did not introduce itself in time")
+            }
         };
         match step {
             Ok(()) => {}

@@ -40,6 +40,12 @@ pub(super) fn is_agent(source: &str) -> bool {
     parts(source).is_some()
 }
 
+/// Tells whether two sources are the same output of the same agent, with another journal.
+pub(super) fn is_renewed(old: &str, new: &str) -> bool {
+    let (Some(old), Some(new)) = (parts(old), parts(new)) else { return false };
+    old[..2] == new[..2] && old[2] != new[2]
+}
+
 /// Name, output and journal of an agent.
 fn parts(source: &str) -> Option<[&str; 3]> {
     let (_, part) = source.rsplit_once(':')?;

@@ -27,7 +27,7 @@ use crate::plugin::Receipt;
 use crate::plugin::Stream;
 
 /// How long an agent may take to introduce itself.
-const HELLO: Duration = Duration::from_secs(10);
+pub(super) const HELLO: Duration = Duration::from_secs(10);
 /// How long an agent may be silent: it says that it lives every five seconds.
 const SILENCE: Duration = Duration::from_mins(1);
 /// How many bytes may be on their way to one connection, uncompressed.
@@ -36,6 +36,8 @@ const WINDOW: u32 = 16 << 20;
 const SMALL: usize = 64 * 1024;
 /// How many batches may wait to be durable.
 const MAX_PENDING: usize = 1024;
+/// How many bytes may wait to be read by the agent until it is listened to again.
+const MAX_UNREAD: usize = 64 << 10;
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -80,11 +82,16 @@ struct Line {
 }
 
 impl Line {
+    /// Whether the agent may say more: not while it does not read, or much is not durable yet.
+    fn has_room(&self) -> bool {
+        self.pending.len() < MAX_PENDING && self.exchange.outbox.len() < MAX_UNREAD
+    }
+
     /// Acknowledges what has become durable, says that it lives, writes, and reads where `hears`:
     /// resolves when one of these has happened.
     async fn turn(&mut self, hears: bool) -> anyhow::Result<()> {
         let Line { exchange, pending } = self;
-        let quiet = agent::QUIET.saturating_sub(exchange.quiet());
+        let due = exchange.due(agent::QUIET);
         tokio::select! {
             biased;
             durable = front(pending) => {
@@ -94,8 +101,18 @@ impl Line {
                 }
             }
             moved = move_on(exchange, hears) => moved?,
-            () = tokio::time::sleep(quiet) => agent::put(&mut exchange.outbox, &Word::Pong),
+            () = tokio::time::sleep(due) => {
+                if exchange.is_written() {
+                    agent::put(&mut exchange.outbox, &Word::Pong);
+                }
+            }
         }
+        if !hears {
+            // Nobody was silent to whom nobody listened.
+            exchange.listen_anew();
+        }
+        let is_read = exchange.is_written() || exchange.quiet() < SILENCE;
+        anyhow::ensure!(is_read, "the agent does not read");
         Ok(())
     }
 
@@ -229,12 +246,10 @@ impl Session {
             self.wait_for_the_rest(line).await?;
             let silence = line.exchange.silence();
             anyhow::ensure!(silence < SILENCE, "the agent is silent");
-            if line.pending.len() < MAX_PENDING
-                && let Err(error) = line.turn(true).await
-            {
-                return ended_in_order(error);
-            } else if line.pending.len() >= MAX_PENDING {
-                line.turn(false).await?;
+            let has_room = line.has_room();
+            match line.turn(has_room).await {
+                Err(error) if has_room => return ended_in_order(error),
+                done => done?,
             }
             if silence > line.exchange.silence() && self.agents.hear(&self.source) {
                 reports::inject(&self.cx, &self.source, Report::Heard).await?;

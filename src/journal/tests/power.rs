@@ -157,7 +157,10 @@ fn look(folder: &Path, changes: usize, model: &Model) -> Model {
     });
     let durable = durable.max().unwrap_or_default();
     assert_eq!((&recovery.damages, &recovery.set_back), (&vec![], &vec![]), "{recovery:?}");
-    assert_eq!(recovery.remarks, Vec::<String>::new());
+    // A head that was never synced may be torn where entries behind it are there.
+    if durable > Position(0) {
+        assert_eq!(recovery.remarks, Vec::<String>::new());
+    }
     assert!(recovery.end >= durable, "{} < {durable}", recovery.end);
     left.entries.split_off(&recovery.end.next());
     check_entries(&journal, &left);

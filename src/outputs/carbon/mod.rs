@@ -13,6 +13,7 @@ use schemars::Schema;
 use schemars::SchemaGenerator;
 use serde::Deserialize;
 
+use super::arrivals::Arrivals;
 use super::connection::Connection;
 use crate::net::Address;
 use crate::net::Connector;
@@ -35,12 +36,14 @@ const KEEP_ALIVE: Duration = Duration::from_hours(2);
 /// Sends the lines `name value time` of payloads to Carbon.
 ///
 /// A line that is none is refused, with the line in the report; the others of its record are sent.
+/// Over TCP lines count as delivered when they have come as far as Carbon's machine.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Settings")]
 pub(super) struct CarbonOutput {
     place: Place,
     is_pickled: bool,
     connection: Option<Connection>,
+    arrivals: Arrivals,
     sender: Option<Sender>,
 }
 
@@ -93,7 +96,13 @@ impl TryFrom<Settings> for CarbonOutput {
                 })
             }
         };
-        Ok(CarbonOutput { place, is_pickled, connection: None, sender: None })
+        Ok(CarbonOutput {
+            place,
+            is_pickled,
+            connection: None,
+            arrivals: Arrivals::new(),
+            sender: None,
+        })
     }
 }
 
@@ -123,6 +132,7 @@ impl Output for CarbonOutput {
     async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
         match &self.place {
             Place::Tcp(connector) => {
+                self.arrivals = Arrivals::new();
                 self.connection.insert(Connection::new(connector.clone())).open().await
             }
             Place::Udp(address) => {
@@ -152,9 +162,31 @@ impl Output for CarbonOutput {
         }
         self.write(&lines).await?;
         load.advance(whole);
-        match bad {
-            Some(error) => Err(Failure::Reject(error)),
-            None => Ok(Sent::Done),
+        if let Some(error) = bad {
+            // Only what is certain may be passed over.
+            if let Some(connection) = &mut self.connection {
+                self.arrivals.drain(connection).await?;
+            }
+            return Err(Failure::Reject(error));
+        }
+        if self.connection.is_none() {
+            return Ok(Sent::Done);
+        }
+        self.arrivals.complete(load.entry);
+        Ok(Sent::Held)
+    }
+
+    async fn settled(&mut self) -> Result<u64, Failure> {
+        match &mut self.connection {
+            Some(connection) => self.arrivals.settled(connection).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        match &mut self.connection {
+            Some(connection) => self.arrivals.flush(connection).await,
+            None => Ok(()),
         }
     }
 
@@ -171,7 +203,9 @@ impl CarbonOutput {
             if lines.is_empty() {
                 return Ok(());
             }
-            return connection.write(lines).await;
+            connection.write(lines).await?;
+            self.arrivals.wrote(lines.len());
+            return Ok(());
         }
         let sender = self.sender.as_ref().context("it is not open").map_err(Failure::Retry)?;
         for datagram in datagrams(lines) {
@@ -267,7 +301,8 @@ mod tests {
         );
         assert_eq!(load.first(), 1);
         load.advance(1);
-        output.send(&mut load).await.unwrap();
+        assert_eq!(output.send(&mut load).await.unwrap(), Sent::Held);
+        assert_eq!(output.settled().await.unwrap(), load.entry);
         output.close().await;
         let mut text = String::new();
         listener.accept().await.unwrap().0.read_to_string(&mut text).await.unwrap();
@@ -275,6 +310,27 @@ mod tests {
             text,
             "a.b 1 1416840893\na.c 0.5 1416840893\na.d 1e3 1416840893\na.f -1 1416840893\n"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_reset_on_its_way_is_not_delivered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut output = output(&format!("address = '{address}'"));
+        output.open(&testing::context("carbon")).await.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        let mut load = testing::lines(&"a.b 1 1416840893\n".repeat(1 << 20));
+        // More than the buffers of both sides hold; who has not read it all resets.
+        let reset = async move {
+            peer.readable().await.unwrap();
+            drop(peer);
+        };
+        let (sent, ()) = tokio::join!(output.send(&mut load), reset);
+        let failure = match sent {
+            Err(failure) => failure,
+            Ok(_) => output.settled().await.unwrap_err(),
+        };
+        assert!(matches!(failure, Failure::Retry(_)), "{failure:?}");
     }
 
     #[tokio::test]

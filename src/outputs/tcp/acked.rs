@@ -198,7 +198,7 @@ impl Acked {
 
     /// Waits until something has moved, and does what is due.
     pub(super) async fn turn(&mut self) -> anyhow::Result<()> {
-        let due = agent::QUIET.saturating_sub(self.exchange.quiet());
+        let due = self.exchange.due(agent::QUIET);
         tokio::select! {
             step = self.exchange.step() => step.with_context(|| self.broken())?,
             () = tokio::time::sleep(due) => {}

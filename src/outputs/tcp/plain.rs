@@ -1,24 +1,13 @@
-//! Records as they are, over a protocol that acknowledges nothing.
-//!
-//! The other side's system acknowledges, though: what is no longer in the socket's queue has come as
-//! far as the machine at the other end. So a load is held until the queue has shrunk below it. How
-//! long the queue is has to be asked; that is done with each load and then less and less often.
-
-use std::collections::VecDeque;
-use std::time::Duration;
+//! Records as they are, over a protocol that acknowledges nothing; see [`Arrivals`].
 
 use anyhow::anyhow;
 
 use super::places::Places;
+use crate::outputs::arrivals::Arrivals;
 use crate::outputs::connection::Connection;
 use crate::plugin::Failure;
 use crate::plugin::Load;
 use crate::plugin::Sent;
-
-/// How long until the queue is looked at again: the first time, and at most.
-const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
-/// How many loads are told apart; what comes beyond settles with the last of them.
-const MAX_MARKS: usize = 1024;
 
 /// A connection, and what was written to it.
 #[derive(Debug)]
@@ -28,11 +17,7 @@ pub(super) struct Plain {
     reconnect_after: usize,
     /// Records on this connection.
     sent: usize,
-    /// Bytes written to this connection.
-    written: u64,
-    /// Entries, and how much had been written when each was complete.
-    marks: VecDeque<(u64, u64)>,
-    look: Duration,
+    arrivals: Arrivals,
 }
 
 impl Plain {
@@ -48,9 +33,7 @@ impl Plain {
                         connection,
                         reconnect_after,
                         sent: 0,
-                        written: 0,
-                        marks: VecDeque::new(),
-                        look: LOOK.0,
+                        arrivals: Arrivals::new(),
                     });
                 }
                 Err(failure) => {
@@ -81,67 +64,29 @@ impl Plain {
             self.connection.write(&load.encoded.bytes[start..end]).await?;
             load.advance(records);
             self.sent += records;
-            self.written += (end - start) as u64;
+            self.arrivals.wrote(end - start);
         }
-        if self.marks.len() == MAX_MARKS {
-            self.marks.pop_back();
-        }
-        self.marks.push_back((load.entry, self.written));
-        self.look = LOOK.0;
+        self.arrivals.complete(load.entry);
         Ok(Sent::Held)
     }
 
     /// Ends the connection in good order once all of it has arrived; the next write makes another.
     async fn connect_anew(&mut self) -> Result<(), Failure> {
-        self.drain().await?;
+        self.arrivals.drain(&mut self.connection).await?;
         self.connection.close().await;
         self.sent = 0;
-        self.written = 0;
-        for mark in &mut self.marks {
-            mark.1 = 0;
-        }
+        self.arrivals.begin_anew();
         Ok(())
     }
 
     /// Resolves when more has arrived; gives the entry up to which.
     pub(super) async fn settled(&mut self) -> Result<u64, Failure> {
-        loop {
-            let mut settled = None;
-            if !self.marks.is_empty() {
-                let left = self.connection.unacknowledged().await?;
-                // Under TLS the queue holds more than what was written, so this claims less than is.
-                let arrived = self.written.saturating_sub(left as u64);
-                while let Some((entry, _)) = self.marks.pop_front_if(|mark| mark.1 <= arrived) {
-                    settled = Some(entry);
-                }
-            }
-            if let Some(entry) = settled {
-                return Ok(entry);
-            }
-            self.wait().await;
-        }
+        self.arrivals.settled(&mut self.connection).await
     }
 
     /// Resolves when all has arrived.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
-        if !self.marks.is_empty() {
-            self.drain().await?;
-            self.marks.clear();
-        }
-        Ok(())
-    }
-
-    async fn drain(&mut self) -> Result<(), Failure> {
-        self.look = LOOK.0;
-        while self.connection.unacknowledged().await? > 0 {
-            self.wait().await;
-        }
-        Ok(())
-    }
-
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.look).await;
-        self.look = (self.look * 2).min(LOOK.1);
+        self.arrivals.flush(&mut self.connection).await
     }
 
     pub(super) async fn close(&mut self) {

@@ -28,7 +28,9 @@ pub(super) fn trials() -> Vec<Trial> {
         test("agents::connections_cut_within_a_frame_lose_nothing", cut),
         test("agents::a_half_open_connection_is_given_up", half_open),
         test("agents::a_slow_network_is_waited_for", slow),
+        test("agents::who_reads_a_byte_a_second_holds_nobody_else", byte_a_second),
         test("agents::what_is_no_agent_is_told_why", strangers),
+        test("agents::who_reads_no_answers_is_no_longer_listened_to", deaf),
         test("agents::frames_of_heka_are_taken_on_the_same_port", same_port),
     ]
 }
@@ -64,6 +66,83 @@ fn half_open() -> anyhow::Result<()> {
 fn slow() -> anyhow::Result<()> {
     let pause = Duration::from_millis(1);
     through(&[Way::Slow { bytes: 100, pause }], "ack_timeout = '20s'", 2_000)
+}
+
+/// Reads a byte a second of each connection that is made to it.
+fn reads_slowly() -> anyhow::Result<std::net::SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                while connection.read(&mut [0]).is_ok_and(|read| read > 0) {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// Both protocols send to a peer that hardly reads, and a file gets all; then they are stopped.
+fn byte_a_second() -> anyhow::Result<()> {
+    let lines_ = 200_000;
+    let agent = agent_place(&[reads_slowly()?], "ack_timeout = '20s'", lines_)?;
+    let config = agent.read("heka.toml");
+    let more = format!(
+        "[plain]\ntype = 'TcpOutput'\nmessage_matcher = \"Type == 'logfile'\"\naddress = '{}'\n\
+         [PayloadEncoder]\nappend_newlines = false\n\
+         [write]\ntype = 'FileOutput'\nmessage_matcher = \"Type == 'logfile'\"\n\
+         path = 'DIR/out'\nencoder = 'PayloadEncoder'\n",
+        reads_slowly()?
+    );
+    agent.write(
+        "heka.toml",
+        &(config + &more.replace("DIR", &agent.path("").display().to_string())),
+    )?;
+    let mut sender = agent.run(&[])?;
+    expect_lines(&agent, &mut sender, lines_)?;
+    sender.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// An agent sends what is known already, again and again, and reads none of the acknowledgements.
+fn deaf() -> anyhow::Result<()> {
+    let (_place, mut aggregator, address) = start_aggregator("")?;
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(Duration::from_secs(3)))?;
+    let hello = Hello {
+        has_others: false,
+        has_lost_its_end: false,
+        journal: [4; 16],
+        acknowledged: 10,
+        name: "deaf".to_owned(),
+        stream: "send".to_owned(),
+    };
+    let mut bytes = Vec::new();
+    agent::put(&mut bytes, &Word::Hello(hello));
+    stream.write_all(&bytes)?;
+    let head = agent::BatchHead {
+        journal: [4; 16],
+        before: 4,
+        first: 5,
+        last: 5,
+        plain: 0,
+        is_compressed: false,
+    };
+    bytes.clear();
+    for _ in 0..1000 {
+        agent::put(&mut bytes, &Word::Batch(head.clone(), b""));
+    }
+    let most = 60 << 20;
+    let mut sent = 0;
+    while sent < most && stream.write_all(&bytes).is_ok() {
+        sent += bytes.len();
+    }
+    anyhow::ensure!(sent < most, "{sent} bytes were taken of one that does not read");
+    let served = metric(&mut aggregator, "heka_agents_connected")?;
+    anyhow::ensure!(served == 1.0, "{served} agents");
+    Ok(())
 }
 
 /// What an aggregator answers to these bytes, until it closes.
