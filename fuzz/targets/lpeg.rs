@@ -43,8 +43,11 @@ fuzz_target!(|input: (Peg, Vec<u8>)| {
         "local l = require 'lpeg'\nlocal ok, patt = pcall(function() return {pattern} end)\n\
          function process_message()\n\
            if not ok then inject_payload('txt', 'x', 'none') return 0 end\n\
-           local found = {{pcall(l.match, patt * l.Cp(), read_message('Payload') or '')}}\n\
-           inject_payload('txt', 'x', tostring(found[1]), ' ', tostring(found[#found]))\n\
+           local function tell(done, ...)\n\
+             local last = select(select('#', ...), ...)\n\
+             inject_payload('txt', 'x', tostring(done), ' ', tostring(last))\n\
+           end\n\
+           tell(pcall(l.match, patt * l.Cp(), read_message('Payload') or ''))\n\
            return 0\nend"
     );
     let mut sandbox = heka_fuzz::filter(&script);
