@@ -185,7 +185,7 @@ fn settings_that_cannot_work_are_refused() {
         ("url = 'http://a'\ncommand_file = 'b'", "only one of"),
         ("url = 'a'", "`a` is no url"),
         ("nrdp_url = 'http://a'", "`nrdp_token` is missing"),
-        ("nsca_encryption = 'des'", "unknown variant `des`"),
+        ("nsca_encryption = 'blowfish'", "unknown variant `blowfish`"),
         ("nsca_address = 'x'", "`x` is no address for tcp"),
     ] {
         let error = toml::from_str::<NagiosOutput>(settings).unwrap_err().to_string();
