@@ -51,7 +51,7 @@ def tell(client, name):
     fields = {'text': 'x', 'whole': 7, 'part': 1.25, 'nest': {'k': 'v'}}
     client.heka(name, severity=4, payload='hello', fields=fields)
 def key(text):
-    return {'signer': 'node', 'key_version': '1', 'hash_function': 'SHA1', 'key': text}
+    return {'signer': 'node', 'key_version': 1, 'hash_function': 'SHA1', 'key': text}
 plain = client(sys.argv[2])
 tell(plain, 'in.plain')
 plain.incr('hits', 3)
