@@ -77,6 +77,7 @@ fn listeners(extra: &str) -> anyhow::Result<(Place, Engine)> {
 fn bombs() -> anyhow::Result<()> {
     let (place, mut engine) = listeners(
         "[logs]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'log\\.gz'\n\
+         rescan_interval = '100ms'\n\
          [PayloadEncoder]\n[copy]\ntype = 'FileOutput'\nmessage_matcher = \"Type == 'logfile'\"\n\
          path = 'DIR/copy'\nencoder = 'PayloadEncoder'\nflush_interval = 10\n",
     )?;
