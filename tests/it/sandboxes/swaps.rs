@@ -36,7 +36,7 @@ const CONFIG: &str = "[hekad]\nbase_dir = 'DIR/state'\n[hekad.admin]\naddress = 
 /// The longest that one pause in a hundred may take, in microseconds.
 const MAX_PAUSE: u64 = 20_000;
 /// Messages a second of the stream.
-const RATE: f64 = 50_000.0;
+const RATE: u32 = 50_000;
 /// From so many rounds on pauses and rate are held to their limits.
 const MEASURED: usize = 100;
 
@@ -55,8 +55,8 @@ impl Stream {
             let mut sent = 0;
             let mut lines = Vec::new();
             while !over.load(Ordering::Relaxed) {
-                #[allow(clippy::cast_sign_loss, reason = "time does not go back")]
-                let due = (begun.elapsed().as_secs_f64() * RATE) as usize;
+                let due = begun.elapsed().as_micros() * u128::from(RATE) / 1_000_000;
+                let due = usize::try_from(due)?;
                 lines.clear();
                 for number in sent..due {
                     writeln!(lines, "line {number:012} {:*<82}", "")?;
@@ -136,7 +136,7 @@ fn swaps() -> anyhow::Result<()> {
     check_pauses(&stderr, rounds)?;
     let rate = sent as f64 / took.as_secs_f64();
     println!("{sent} messages, {rate:.0} a second");
-    anyhow::ensure!(rounds < MEASURED || rate > 0.98 * RATE, "{rate:.0} messages a second");
+    anyhow::ensure!(rounds < MEASURED || rate > 0.98 * f64::from(RATE), "{rate:.0} messages a second");
     let out = counting.place.read("out");
     let total = out.lines().last().and_then(|line| line.strip_prefix("total "));
     let total = total.with_context(|| format!("no total; {stderr}"))?;
