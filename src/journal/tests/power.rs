@@ -134,11 +134,15 @@ fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
             _ => None,
         };
         model.promises.extend(promised.map(|promise| (disk.changes(), promise)));
-        // What the writer has begun ends here, and it may do more.
-        let orders = [Order::Nothing, Order::Write, Order::Sync, Order::House, Order::Cursors];
-        journal.shared.order(orders[below(random, 12).saturating_sub(7)]);
+        order(&journal, random);
     }
     kill(&journal);
+}
+
+/// Waits until the writer has ended what it does, and may have it do more.
+fn order(journal: &Journal, random: &mut Random) {
+    let orders = [Order::Nothing, Order::Write, Order::Sync, Order::House, Order::Cursors];
+    journal.shared.order(orders[below(random, 12).saturating_sub(7)]);
 }
 
 /// Opens what a cut has left; the model goes on with what is there.
