@@ -136,7 +136,10 @@ fn swaps() -> anyhow::Result<()> {
     check_pauses(&stderr, rounds)?;
     let rate = sent as f64 / took.as_secs_f64();
     println!("{sent} messages, {rate:.0} a second");
-    anyhow::ensure!(rounds < MEASURED || rate > 0.98 * f64::from(RATE), "{rate:.0} messages a second");
+    anyhow::ensure!(
+        rounds < MEASURED || rate > 0.98 * f64::from(RATE),
+        "{rate:.0} messages a second"
+    );
     let out = counting.place.read("out");
     let total = out.lines().last().and_then(|line| line.strip_prefix("total "));
     let total = total.with_context(|| format!("no total; {stderr}"))?;
