@@ -20,5 +20,7 @@ pub const CATALOG: Catalog = Catalog {
 
 /// What a build may be without: the feature of cargo that brings it, whether this build has it, and the
 /// kinds it is for.
-pub const FEATURES: &[(&str, bool, &[&str])] =
-    &[("cassandra", cfg!(feature = "cassandra"), &["CassandraInput", "CassandraOutput"])];
+pub const FEATURES: &[(&str, bool, &[&str])] = &[
+    ("cassandra", cfg!(feature = "cassandra"), &["CassandraInput", "CassandraOutput"]),
+    ("kafka", cfg!(feature = "kafka"), &["KafkaInput", "KafkaOutput"]),
+];

@@ -98,7 +98,10 @@ pub fn replacement(kind: &str) -> Option<&'static str> {
             "this build is without it; `cargo build --release --features cassandra` has it, or \
              `--features full`, which has everything"
         }
-        "AMQPInput" | "AMQPOutput" | "KafkaInput" | "KafkaOutput" => LATER,
+        "KafkaInput" | "KafkaOutput" => {
+            "this build is without it; `cargo build --release --features kafka` has it, or \
+             `--features full`, which has everything"
+        }
         "DockerEventInput" | "DockerLogInput" | "DockerStatsInput" => {
             "it comes with a later release; until then LogstreamerInput reads the log files of \
              containers"

@@ -13,6 +13,8 @@ mod haproxy;
 mod host_metrics;
 mod http_listen;
 mod http_poll;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod logstreamer;
 mod memcached;
 mod mysql;
@@ -42,6 +44,8 @@ use self::haproxy::HaproxyInput;
 use self::host_metrics::HostMetricsInput;
 use self::http_listen::HttpListenInput;
 use self::http_poll::HttpInput;
+#[cfg(feature = "kafka")]
+use self::kafka::KafkaInput;
 use self::logstreamer::LogstreamerInput;
 use self::memcached::MemcachedInput;
 use self::mysql::MysqlInput;
@@ -75,6 +79,8 @@ pub const INPUTS: &[Kind<dyn Input>] = &[
     Kind::input::<HostMetricsInput>(),
     Kind::input::<HttpInput>(),
     Kind::input::<HttpListenInput>(),
+    #[cfg(feature = "kafka")]
+    Kind::input::<KafkaInput>(),
     Kind::input::<LogstreamerInput>(),
     Kind::input::<MemcachedInput>(),
     Kind::input::<MysqlInput>(),

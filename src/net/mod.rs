@@ -9,6 +9,8 @@ pub mod amqp;
 pub mod cassandra;
 pub mod datagram;
 pub mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod nats;
 pub mod tls;
 

@@ -14,6 +14,8 @@ mod connection;
 mod elasticsearch;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod log;
 mod nagios;
 mod nats;
@@ -36,6 +38,8 @@ pub const OUTPUTS: &[Kind<dyn Output>] = &[
     Kind::output::<elasticsearch::ElasticSearchOutput>(),
     Kind::output::<file::FileOutput>(),
     Kind::output::<http::HttpOutput>(),
+    #[cfg(feature = "kafka")]
+    Kind::output::<kafka::KafkaOutput>(),
     Kind::output::<log::LogOutput>(),
     Kind::output::<nagios::NagiosOutput>(),
     Kind::output::<otlp::OtlpOutput>(),

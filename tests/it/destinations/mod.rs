@@ -4,6 +4,7 @@ mod amqp;
 mod cassandra;
 mod elasticsearch;
 mod influxdb;
+mod kafka;
 mod nagios;
 mod nats;
 mod otlp;
@@ -22,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         cassandra::trials(),
         elasticsearch::trials(),
         influxdb::trials(),
+        kafka::trials(),
         nagios::trials(),
         otlp::trials(),
         nats::trials(),
