@@ -85,9 +85,7 @@ mod tests {
         });
         match (found, expected) {
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
-            (found, expected) => {
-                assert_eq!(found.as_deref(), expected.as_ref().copied().map_err(|_| &String::new()))
-            }
+            (found, expected) => assert_eq!(found.as_deref().ok(), expected.ok(), "{written}"),
         }
     }
 
