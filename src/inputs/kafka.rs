@@ -247,7 +247,9 @@ impl KafkaInput {
             .set("fetch.wait.max.ms", settings.max_wait_time.as_millis().min(300_000).to_string())
             .set("queued.min.messages", settings.event_buffer_size.min(10_000_000).to_string());
         if settings.max_message_size > 0 {
-            let most = settings.max_message_size.clamp(partition + 512, 2_147_483_135);
+            // The client wants room for its own longest message, a million bytes, at least.
+            let least = partition.max(1_000_000) + 512;
+            let most = settings.max_message_size.clamp(least, 2_147_483_135);
             config.set("fetch.max.bytes", most.to_string());
             config.set("receive.message.max.bytes", (most + 512).to_string());
         }

@@ -161,7 +161,8 @@ impl Intake {
     }
 
     fn ticks(&self) -> tokio::time::Interval {
-        let mut ticks = tokio::time::interval(self.flush_interval);
+        let first = tokio::time::Instant::now() + self.flush_interval;
+        let mut ticks = tokio::time::interval_at(first, self.flush_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }
