@@ -327,7 +327,7 @@ mod tests {
             let text = format!("{settings}compression_codec = '{codec}'");
             let output: KafkaOutput = toml::from_str(&text).unwrap();
             let config = output.settings.config("host", 1000).unwrap();
-            Client::from_config_and_context(&config, Ear::default()).unwrap();
+            drop(Client::from_config_and_context(&config, Ear::default()).unwrap());
         }
     }
 }
