@@ -247,9 +247,9 @@ impl KafkaInput {
             .set("fetch.wait.max.ms", settings.max_wait_time.as_millis().min(300_000).to_string())
             .set("queued.min.messages", settings.event_buffer_size.min(10_000_000).to_string());
         if settings.max_message_size > 0 {
-            // The client wants room for its own longest message, a million bytes, at least.
-            let least = partition.max(1_000_000) + 512;
-            let most = settings.max_message_size.clamp(least, 2_147_483_135);
+            let most = settings.max_message_size.clamp(partition + 512, 2_147_483_135);
+            // The client wants it to be no smaller than what it may send, which is nothing.
+            config.set("message.max.bytes", most.min(1_000_000).to_string());
             config.set("fetch.max.bytes", most.to_string());
             config.set("receive.message.max.bytes", (most + 512).to_string());
         }
@@ -480,8 +480,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn all_settings_are_known_to_the_client() {
+    #[tokio::test]
+    async fn all_settings_are_known_to_the_client() {
         let settings = "addrs = ['a:1']\ntopic = 'x'\nid = 'i'\ngroup = 'g'\nmetadata_retries = 3\n\
             wait_for_election = 250\nmax_open_reqests = 4\ndefault_fetch_size = 32768\n\
             min_fetch_size = 1\nmax_message_size = 100000\nmax_wait_time = 250\n\
