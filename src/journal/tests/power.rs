@@ -69,9 +69,7 @@ fn state_at(position: Position) -> Vec<u8> {
 /// Works with the journal in `folder` for a while.
 fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
     let (mut journal, _) = open_at(folder);
-    let snapshot = ReaderOptions { keeps: Keeps::Snapshot, ..ReaderOptions::default() };
-    let mut output = journal.reader("output", ReaderOptions::default()).unwrap();
-    let mut filter = journal.reader("filter", snapshot).unwrap();
+    let (mut output, mut filter) = readers(&journal);
     model.committed = model.committed.max(output.position());
     for _ in 0..10 + below(random, 50) {
         let promised = match below(random, 16) {
@@ -129,8 +127,7 @@ fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
                 journal.close().unwrap();
                 let end = journal.end();
                 (journal, _) = open_at(folder);
-                output = journal.reader("output", ReaderOptions::default()).unwrap();
-                filter = journal.reader("filter", snapshot).unwrap();
+                (output, filter) = readers(&journal);
                 Some(Promise::Durable(end))
             }
             _ => None,
@@ -139,6 +136,13 @@ fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
         order(&journal, random);
     }
     kill(&journal);
+}
+
+/// An output's reader, and a filter's.
+fn readers(journal: &Journal) -> (Reader, Reader) {
+    let snapshot = ReaderOptions { keeps: Keeps::Snapshot, ..ReaderOptions::default() };
+    let output = journal.reader("output", ReaderOptions::default()).unwrap();
+    (output, journal.reader("filter", snapshot).unwrap())
 }
 
 /// Waits until the writer has ended what it does, and may have it do more.
