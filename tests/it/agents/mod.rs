@@ -6,8 +6,9 @@ mod proxy;
 mod several;
 
 use std::net::SocketAddr;
+use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::Context;
 use libtest_mimic::Trial;
 
 use crate::harness::Engine;
@@ -77,10 +78,16 @@ fn expect_lines(place: &Place, engine: &mut Engine, count: usize) -> anyhow::Res
     Ok(())
 }
 
-/// The value of a metric of the aggregator.
+/// The value of a metric of the aggregator, which is there once an agent has come.
 fn metric(engine: &mut Engine, name: &str) -> anyhow::Result<f64> {
     let address = engine.address("admin")?;
-    let text = crate::harness::http::ask(address, "GET /metrics", "")?.body;
-    let line = text.lines().find(|line| line.starts_with(name)).context(name.to_owned())?;
-    Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
+    let began = Instant::now();
+    loop {
+        let text = crate::harness::http::ask(address, "GET /metrics", "")?.body;
+        if let Some(line) = text.lines().find(|line| line.starts_with(name)) {
+            return Ok(line.rsplit(' ').next().unwrap_or_default().parse()?);
+        }
+        anyhow::ensure!(began.elapsed() < Duration::from_mins(1), "there is no {name}:\n{text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
@@ -69,6 +71,12 @@ fn postgresql() -> anyhow::Result<()> {
         Server::start(&server_place, command, port)
     };
     let server = start()?;
+    // It listens before it lets anyone in.
+    let began = Instant::now();
+    while !server_place.read("server.log").contains("ready to accept connections") {
+        anyhow::ensure!(began.elapsed() < Duration::from_mins(1), "PostgreSQL does not get ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     for (login, advice) in [
         ("username = 'boss'", "; give `password`"),
         ("username = 'boss'\npassword = 'wrong'", "; `username` or `password` is wrong"),
