@@ -150,6 +150,10 @@ pub(super) fn create(
     capacity: u64,
     spare: Option<PathBuf>,
 ) -> io::Result<Arc<Segment>> {
+    if spare.is_some() {
+        // It may have been a segment until a moment ago, and would be one again after a power cut.
+        files::sync_folder(folder)?;
+    }
     let unnamed = spare.unwrap_or_else(|| folder.join(format!("{:020}.new", head.segment)));
     let file = files::open_or_create(&unnamed)?;
     files::reserve(&unnamed, &file, capacity)?;
