@@ -235,11 +235,13 @@ impl Shared {
         }
         let history = self.lock().segments.front().map_or(i64::MIN, |oldest| oldest.begun);
         let mut store = self.snapshots();
-        // An older state that comes late is not the newest.
+        // An older state that comes late is not the newest; the first one is, whatever the cursor
+        // says of a reader that has gone back.
         let is_late = |snapshot: &Snapshot| {
             let mut state = self.lock();
             let known = state.readers.find(&snapshot.reader);
-            known.is_some_and(|reader| snapshot.position < reader.snapshot)
+            let is_behind = known.is_some_and(|reader| snapshot.position < reader.snapshot);
+            is_behind && store.has_state(&snapshot.reader)
         };
         let written: Vec<&Snapshot> = snapshots
             .iter()

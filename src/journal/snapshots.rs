@@ -139,6 +139,11 @@ impl Snapshots {
         }
     }
 
+    /// Whether there is a state of `reader`.
+    pub(super) fn has_state(&self, reader: &str) -> bool {
+        self.newest.contains_key(reader)
+    }
+
     /// The newest state of `reader` that is kept and not beyond `position`.
     pub(super) fn before(
         &self,

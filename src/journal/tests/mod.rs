@@ -109,3 +109,24 @@ fn an_older_state_that_comes_late_is_not_the_newest() {
     assert_eq!(journal.snapshot("count").unwrap(), Some((Position(2), b"two".to_vec())));
     journal.close().unwrap();
 }
+
+#[test]
+fn the_first_state_is_kept_though_its_reader_has_gone_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open_journal(folder.path());
+    for number in 0..3 {
+        journal.append(batch("file", number, &["x"])).unwrap();
+    }
+    assert!(journal.wait_durable(Position(3), Duration::from_mins(1)).unwrap());
+    let options = ReaderOptions { keeps: Keeps::Snapshot, ..ReaderOptions::default() };
+    let mut reader = journal.reader("count", options).unwrap();
+    assert_eq!(reader.position(), Position(3));
+    reader.seek(Position(1));
+    let snapshot =
+        Snapshot { reader: "count".into(), position: Position(1), state: Some(b"one".to_vec()) };
+    journal.store_snapshots(&[snapshot]).unwrap();
+    let kept = journal.snapshot("count").unwrap();
+    assert_eq!(kept.map(|(_, state)| state), Some(b"one".to_vec()));
+    drop(reader);
+    journal.close().unwrap();
+}
