@@ -54,8 +54,9 @@ pub(crate) fn trial(name: &str, run: Test) -> Trial {
     test_with(&["java"], name, run)
 }
 
-/// What starts a node that listens on `port` and lets in the user `cassandra` with that password. What it
-/// stores stays in the place.
+/// What starts a node that listens on `port` and lets in the user `cassandra` with that password. What
+/// it stores stays in the place. It syncs what it acknowledges, which with the default it does later:
+/// a kill would take back what it has said.
 pub(crate) fn node(place: &Place, port: u16, storage_port: u16) -> anyhow::Result<Command> {
     let lib = folder().context("HEKA_CASSANDRA is not set")?.join("lib");
     let at = place.path("node").display().to_string();
@@ -68,7 +69,7 @@ pub(crate) fn node(place: &Place, port: u16, storage_port: u16) -> anyhow::Resul
              storage_port: {storage_port}\nauthenticator: PasswordAuthenticator\n\
              seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    \
              parameters: [{{seeds: '127.0.0.1:{storage_port}'}}]\n\
-             commitlog_sync: periodic\ncommitlog_sync_period: 10000ms\n\
+             commitlog_sync: batch\n\
              hints_directory: {at}/hints\ndata_file_directories: [{at}/data]\n\
              commitlog_directory: {at}/commitlog\nsaved_caches_directory: {at}/saved\n\
              cdc_raw_directory: {at}/cdc\nauto_snapshot: false\n"
