@@ -52,7 +52,8 @@ pub(super) fn watch(
         let mut said: Option<Instant> = None;
         loop {
             interval.tick().await;
-            let Some(resident) = host::resident() else { return };
+            // Where it cannot be measured, what is claimed counts alone.
+            let resident = host::resident().unwrap_or(0);
             let has_changed = memory.measure(resident);
             gauges.set(&memory);
             if !has_changed {

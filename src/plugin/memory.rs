@@ -5,10 +5,11 @@
 //! filters, loads of outputs, what the allocator keeps) is not counted piece by piece but measured:
 //! it is what the process has resident. A claim is granted while both together stay below seven
 //! eighths of the budget; what of a claim is resident already counts twice, which errs on the safe
-//! side. The last eighth is for what comes to be between two measurements.
+//! side. A claim given back counts until the next measurement, since what it was for lives on, as
+//! entries of the journal. The last eighth is for what else comes to be between two measurements.
 //!
-//! One part in sixteen may be claimed whatever is resident, and a single claim alone always, so that
-//! nothing ever stands still for good. While the budget is short, the tail of the journal is cut, so
+//! One part in sixteen may be claimed between two measurements whatever is resident, and a single
+//! claim alone always, so that nothing ever stands still for good. While the budget is short, the tail of the journal is cut, so
 //! that readers fall back to the disk, and outputs hold one load at a time.
 
 use std::sync::Arc;
@@ -30,11 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Memory {
     limit: Option<u64>,
     resident: AtomicU64,
+    /// What was given back since that was measured.
+    released: AtomicU64,
     claimed: AtomicU64,
     /// What of it is the beginning of records whose end has not come.
     unfinished: AtomicU64,
     is_short: AtomicBool,
-    freed: Notify,
+    measured: Notify,
 }
 
 /// Why a claim is not granted.
@@ -72,11 +75,12 @@ impl Memory {
     pub fn measure(&self, resident: u64) -> bool {
         let Some(limit) = self.limit else { return false };
         self.resident.store(resident, Ordering::Relaxed);
+        self.released.store(0, Ordering::Relaxed);
         let was_short = self.is_short();
         let used = resident.saturating_add(self.claimed());
         let is_short = used > if was_short { limit / 4 * 3 } else { limit / 16 * 13 };
         self.is_short.store(is_short, Ordering::Relaxed);
-        self.freed.notify_waiters();
+        self.measured.notify_waiters();
         was_short != is_short
     }
 
@@ -95,9 +99,9 @@ impl Memory {
     ) -> Result<Claim, Unfinished> {
         let mut began = None;
         loop {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
+            let measured = self.measured.notified();
+            tokio::pin!(measured);
+            measured.as_mut().enable();
             if self.take(bytes) {
                 return Ok(Claim { memory: self.clone(), bytes, is_unfinished: false });
             }
@@ -106,7 +110,7 @@ impl Memory {
             if waited >= patience && unfinished > self.limit.unwrap_or(u64::MAX) / 2 {
                 return Err(Unfinished);
             }
-            let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
+            let _ = tokio::time::timeout(LOOK_AGAIN, measured).await;
         }
     }
 
@@ -128,12 +132,13 @@ impl Memory {
             self.claimed.fetch_add(bytes, Ordering::Relaxed);
             return true;
         };
-        let resident = self.resident();
+        let (resident, released) = (self.resident(), self.released.load(Ordering::Relaxed));
         let claim = |claimed: u64| {
             let after = claimed.saturating_add(bytes);
-            let has_room = claimed == 0
-                || after <= limit / 16
-                || after.saturating_add(resident) <= limit / 8 * 7;
+            let counted = after.saturating_add(released);
+            let has_room = counted == bytes
+                || counted <= limit / 16
+                || counted.saturating_add(resident) <= limit / 8 * 7;
             has_room.then_some(after)
         };
         self.claimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok()
@@ -162,12 +167,11 @@ impl Claim {
                 counted.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
             }
         };
+        // First, so that it never seems to be gone.
+        self.memory.released.fetch_add(self.bytes.saturating_sub(bytes), Ordering::Relaxed);
         change(&self.memory.claimed);
         if self.is_unfinished {
             change(&self.memory.unfinished);
-        }
-        if bytes < self.bytes {
-            self.memory.freed.notify_waiters();
         }
         self.bytes = bytes;
     }
@@ -197,6 +201,8 @@ mod tests {
         let first = memory.claim(LIMIT / 4).await.unwrap();
         assert!(!memory.take(LIMIT as u64 / 4));
         drop(first);
+        assert!(!memory.take(LIMIT as u64 / 4));
+        memory.measure(LIMIT as u64 / 2);
         assert!(memory.take(LIMIT as u64 / 4));
     }
 
@@ -208,6 +214,7 @@ mod tests {
         let waiting = tokio::spawn(async move { other.claim(LIMIT / 4).await.is_ok() });
         tokio::task::yield_now().await;
         drop(first);
+        memory.measure(0);
         assert!(waiting.await.unwrap());
     }
 
@@ -217,6 +224,8 @@ mod tests {
         assert!(memory.take(4 * LIMIT as u64));
         assert!(!memory.take(1));
         memory.claimed.store(0, Ordering::Relaxed);
+        memory.released.store(1, Ordering::Relaxed);
+        assert!(!memory.take(LIMIT as u64));
         assert!(memory.take(1000));
         assert!(memory.take(1000));
         assert!(!memory.take(LIMIT as u64 / 16));
@@ -238,6 +247,7 @@ mod tests {
         record.resize(LIMIT / 8 * 5);
         assert_eq!(memory.claim_within(1, Duration::ZERO).await.unwrap_err(), Unfinished);
         record.resize(0);
+        memory.measure(LIMIT as u64);
         assert!(memory.claim_within(1, Duration::ZERO).await.is_ok());
         assert_eq!((memory.claimed(), memory.unfinished.load(Ordering::Relaxed)), (0, 0));
     }
