@@ -235,8 +235,8 @@ impl Writer {
         self.spans.push(value.span());
         match value.get_ref() {
             DeValue::String(text) => self.string(text),
-            DeValue::Integer(number) => self.plain(number),
-            DeValue::Float(number) => self.plain(number),
+            DeValue::Integer(number) => self.number(&number.to_string()),
+            DeValue::Float(number) => self.number(&number.to_string()),
             DeValue::Boolean(truth) => self.plain(truth),
             DeValue::Datetime(time) => self.plain(time),
             DeValue::Array(array) => {
@@ -255,6 +255,12 @@ impl Writer {
             DeValue::Table(table) => self.table(table, depth + 1)?,
         }
         Some(())
+    }
+
+    /// Of a number that is none, as `09`, nothing is left; that was reported where it was read.
+    fn number(&mut self, written: &str) {
+        let is_sound = DeValue::parse(written).is_ok();
+        self.text.push_str(if is_sound { written } else { "0" });
     }
 
     fn plain(&mut self, value: &dyn std::fmt::Display) {

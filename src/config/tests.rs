@@ -341,6 +341,8 @@ fn nothing_written_makes_it_panic() {
         "[ü]\n\"ü = 'é\n[ü]",
         "x = '''\n%ENV[PORT",
         "[TcpInput]\ndecoder = \"\"\r\n\r",
+        "[TcpInput]\nmax_connections = 09",
+        "[TcpInput]\nports = [1__0, 0x, 1.e, +, 1e]\nmax_connections = 1_",
     ];
     for text in texts {
         let problems = all_problems(parse("x.toml", text, &surroundings()));

@@ -160,7 +160,11 @@ impl<'a> Field<'a> {
             let tag_at = at;
             match wire::varint(bytes, &mut at)? {
                 0x0a => field.name = wire::delimited(bytes, &mut at)?,
-                0x10 => field.value_type = ValueType::from_number(wire::varint(bytes, &mut at)?)?,
+                0x10 => {
+                    // As of any enumeration the low half counts.
+                    let number = wire::varint(bytes, &mut at)? & u64::from(u32::MAX);
+                    field.value_type = ValueType::from_number(number)?;
+                }
                 0x1a => field.representation = wire::delimited(bytes, &mut at)?,
                 tag => {
                     field.values_at = field.values_at.min(u32::try_from(tag_at).ok()?);
@@ -496,6 +500,15 @@ mod tests {
             }
             bytes
         })
+    }
+
+    #[test]
+    fn of_a_value_type_the_low_half_counts() {
+        // 2 to the 32nd and 2: an integer to every reader of protobuf.
+        let bytes = b"\x0a\x01n\x10\x82\x80\x80\x80\x10\x32\x01\x07";
+        let field = Field::parse(bytes).unwrap();
+        assert_eq!(field.value_type(), ValueType::Integer);
+        assert_eq!(field.only_value(), Some(Value::Integer(7)));
     }
 
     proptest! {
