@@ -36,6 +36,7 @@ pub fn start(kind: &str, settings: &str) -> Result<Box<dyn Decoding>, String> {
         max_process_inject: 1,
         max_timer_inject: 10,
         metrics: Arc::new(Registry::default()),
+        memory: Arc::default(),
     };
     let row = CATALOG.decoders.iter().find(|row| row.name == kind).ok_or("no such decoder")?;
     let settings = toml::Deserializer::parse(settings).map_err(|error| error.to_string())?;

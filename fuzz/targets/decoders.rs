@@ -9,7 +9,10 @@ use libfuzzer_sys::fuzz_target;
 
 const DECODERS: &[(&str, &str)] = &[
     ("ApacheErrorDecoder", ""),
-    ("CsvDecoder", "columns = ['Timestamp', 'Severity', 'user', 'size:int', 'took:float', 'ok:bool']"),
+    (
+        "CsvDecoder",
+        "columns = ['Timestamp', 'Severity', 'user', 'size:int', 'took:float', 'ok:bool']",
+    ),
     ("HaproxyDecoder", ""),
     ("LogfmtDecoder", ""),
     ("MysqlSlowQueryDecoder", ""),

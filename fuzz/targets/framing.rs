@@ -38,7 +38,8 @@ fuzz_target!(|input: (Vec<Piece<'_>>, u16)| {
             let mut framed = Vec::new();
             frame::put(&mut framed, message);
             assert_eq!(framed.len() - message.len(), frame::plain_header_len(message.len()));
-            let Step::Frame { message: found, length, .. } = frame::step(&framed, usize::MAX) else {
+            let Step::Frame { message: found, length, .. } = frame::step(&framed, usize::MAX)
+            else {
                 panic!("it is no frame")
             };
             assert_eq!((found, length), (*message, framed.len()));

@@ -39,7 +39,8 @@ fn check(decoding: &mut dyn Decoding, bytes: &[u8]) {
     let mut expected = BTreeMap::new();
     for (name, value) in &members {
         // A name with a dot may be that of another path, and one repeated has both values.
-        if !name.contains('.') && matches!(value, Json::String(_) | Json::Number(_) | Json::Bool(_)) {
+        if !name.contains('.') && matches!(value, Json::String(_) | Json::Number(_) | Json::Bool(_))
+        {
             expected.insert(name.as_bytes(), value);
         }
     }

@@ -53,8 +53,8 @@ fuzz_target!(|input: (Peg, Vec<u8>)| {
     let mut sandbox = heka_fuzz::filter(&script);
     let Ok(Some(told)) = heka_fuzz::run(&mut sandbox, &subject) else { return };
     let told = String::from_utf8(told).expect("it is text");
-    if told == "none" {
-        // A loop over what may be empty.
+    if told == "none" || told.contains("invalid replacement value") {
+        // A loop over what may be empty, or a table put into a text.
         return;
     }
     let mut steps = MOST_STEPS;
@@ -129,7 +129,8 @@ fn eval(peg: &Peg, text: &[u8], at: usize, steps: &mut usize) -> Option<Option<u
         Peg::Nothing => Some(at),
         Peg::Never => None,
         Peg::Text(wanted, is_long) => {
-            let wanted: Vec<u8> = wanted.iter().take(1 + usize::from(*is_long)).map(letter).collect();
+            let wanted: Vec<u8> =
+                wanted.iter().take(1 + usize::from(*is_long)).map(letter).collect();
             text[at..].starts_with(&wanted).then_some(at + wanted.len())
         }
         Peg::Set(low, high) => {

@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n');
-    let Some(pattern) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) else { return };
+    let Some(pattern) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) else {
+        return;
+    };
     if pattern.len() > 200 {
         return;
     }
