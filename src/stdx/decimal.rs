@@ -30,25 +30,97 @@ fn write_significant(out: &mut Vec<u8>, number: f64) {
 /// Appends `number` with so many significant digits, as C's `%g` does: zeros at the end left off,
 /// an exponent where it would be longer without.
 pub fn write_general(out: &mut Vec<u8>, number: f64, digits: usize) {
+    out.extend_from_slice(general(&mut [0; GENERAL_BYTES], number, digits));
+}
+
+/// Room for any number of up to [`MAX_DIGITS`] significant digits: a sign, `0.000` or a point, the digits
+/// and an exponent.
+pub const GENERAL_BYTES: usize = 32;
+
+/// The most significant digits that a number is written with; more tell nothing new.
+const MAX_DIGITS: usize = 17;
+
+/// What [`write_general`] appends, without an allocation.
+pub fn general(text: &mut [u8; GENERAL_BYTES], number: f64, digits: usize) -> &[u8] {
+    let digits = digits.clamp(1, MAX_DIGITS);
+    let mut line = Line { text, end: 0 };
     if !number.is_finite() {
-        write(out, number);
-        return;
+        let word: &[u8] = if number.is_nan() {
+            b"nan"
+        } else if number > 0.0 {
+            b"inf"
+        } else {
+            b"-inf"
+        };
+        line.put(word);
+        return line.done();
     }
-    let start = out.len();
-    let text = format!("{number:.*e}", digits.saturating_sub(1));
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let places = i32::try_from(digits).unwrap_or(i32::MAX);
-    if (-4..places).contains(&exponent) {
-        let decimals = usize::try_from(places - 1 - exponent).unwrap_or(0);
-        let _ = write!(out, "{number:.decimals$}");
-        trim(out, start);
-        return;
+    let mut science = [0; GENERAL_BYTES];
+    let mut rest = &mut science[..];
+    let _ = write!(rest, "{:.*e}", digits - 1, number.abs());
+    let mut figures = [0; MAX_DIGITS];
+    let (mut count, mut exponent, mut is_small, mut is_mantissa) = (0, 0_usize, false, true);
+    for byte in science {
+        match byte {
+            b'e' => is_mantissa = false,
+            b'-' => is_small = true,
+            b'0'..=b'9' if is_mantissa => {
+                figures[count] = byte;
+                count += 1;
+            }
+            b'0'..=b'9' => exponent = exponent * 10 + usize::from(byte - b'0'),
+            _ => {}
+        }
     }
-    out.extend_from_slice(mantissa.as_bytes());
-    trim(out, start);
-    let sign = if exponent < 0 { '-' } else { '+' };
-    let _ = write!(out, "e{sign}{:02}", exponent.abs());
+    let told = figures.iter().rposition(|figure| (b'1'..=b'9').contains(figure)).unwrap_or(0) + 1;
+    let figures = &figures[..told];
+    if number < 0.0 {
+        line.put(b"-");
+    }
+    if is_small && exponent <= 4 {
+        line.put(&b"0.0000"[..=exponent]);
+        line.put(figures);
+    } else if !is_small && exponent < digits {
+        let (whole, fraction) = figures.split_at(told.min(exponent + 1));
+        line.put(whole);
+        line.put(&[b'0'; MAX_DIGITS][..exponent + 1 - whole.len()]);
+        line.put_fraction(fraction);
+    } else {
+        line.put(&figures[..1]);
+        line.put_fraction(&figures[1..]);
+        line.put(if is_small { b"e-" } else { b"e+" });
+        if exponent < 10 {
+            line.put(b"0");
+        }
+        line.put(itoa::Buffer::new().format(exponent).as_bytes());
+    }
+    line.done()
+}
+
+/// Text that is being put together where there is room for it.
+struct Line<'t> {
+    text: &'t mut [u8; GENERAL_BYTES],
+    end: usize,
+}
+
+impl<'t> Line<'t> {
+    fn put(&mut self, part: &[u8]) {
+        if let Some(room) = self.text.get_mut(self.end..self.end + part.len()) {
+            room.copy_from_slice(part);
+            self.end += part.len();
+        }
+    }
+
+    fn put_fraction(&mut self, figures: &[u8]) {
+        if !figures.is_empty() {
+            self.put(b".");
+            self.put(figures);
+        }
+    }
+
+    fn done(self) -> &'t [u8] {
+        &self.text[..self.end]
+    }
 }
 
 /// Takes zeros off the end of a fraction, and the point if nothing is left behind it.
@@ -90,5 +162,29 @@ mod tests {
         check(12_345_678_901.5, "12345678901.5");
         check(f64::NAN, "nan");
         check(f64::NEG_INFINITY, "-inf");
+    }
+
+    #[test]
+    fn significant_digits_are_those_of_c() {
+        for (number, digits, expected) in [
+            (0.0, 14, "0"),
+            (0.1 + 0.2, 14, "0.3"),
+            (1.0 / 3.0, 14, "0.33333333333333"),
+            (-2.5e-4, 14, "-0.00025"),
+            (0.000_01, 14, "1e-05"),
+            (99_999_999_999_999.0, 14, "99999999999999"),
+            (1e14, 14, "1e+14"),
+            (1_416_840_893_123_456_789.0, 14, "1.4168408931235e+18"),
+            (999_999_999_999_999.0, 14, "1e+15"),
+            (120.0, 2, "1.2e+02"),
+            (f64::MAX, 17, "1.7976931348623157e+308"),
+            (-5e-324, 17, "-4.9406564584124654e-324"),
+            (1e16, 17, "10000000000000000"),
+            (f64::INFINITY, 14, "inf"),
+        ] {
+            let mut out = Vec::new();
+            write_general(&mut out, number, digits);
+            assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+        }
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn print<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a
         match args.value(index) {
             Value::Nil => line.extend_from_slice(b"nil"),
             Value::Bool(truth) => line.extend_from_slice(if truth { b"true" } else { b"false" }),
-            Value::Number(value) => decimal::write(&mut line, value),
+            Value::Number(value) => decimal::write_general(&mut line, value, 14),
             Value::Integer(value) => {
                 line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
             }

@@ -26,6 +26,7 @@ mod library;
 mod loan;
 mod matching;
 mod migrate;
+mod number;
 mod object;
 mod package;
 mod pattern;

@@ -27,6 +27,7 @@ use super::interrupt::Gate;
 use super::interrupt::Interrupt;
 use super::library;
 use super::loan::Loans;
+use super::number;
 use super::round::Pass;
 use super::round::Round;
 use super::selector;
@@ -116,6 +117,7 @@ impl State {
     /// Makes a state with the standard libraries; `watch` counts the calls of this thread.
     pub(in crate::sandbox) fn new(context: Context, watch: Arc<Counters>) -> Result<State, Raised> {
         set_flags();
+        number::replace();
         let memory = Box::into_raw(Box::new(Memory::new()));
         let selectors = Box::into_raw(Box::default());
         // SAFETY: the allocator takes the memory, which is freed after the state is closed.

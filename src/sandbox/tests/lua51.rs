@@ -170,3 +170,21 @@ fn modules_are_written_in_three_ways() {
     assert_eq!(second.restore(&state).unwrap(), Restored::default());
     assert_eq!(payloads(&mut second), ["4 4", "5 5", "6 6"]);
 }
+
+#[test]
+fn numbers_have_fourteen_digits_as_text() {
+    holds(
+        "
+        for number, text in pairs({
+          [0.1 + 0.2] = '0.3', [1 / 3] = '0.33333333333333', [1e15] = '1e+15',
+          [99999999999999] = '99999999999999', [-2.5] = '-2.5', [1e-5] = '1e-05',
+          [1416840893123456789] = '1.4168408931235e+18', [1 / 0] = 'inf', [-7] = '-7',
+        }) do
+          assert(tostring(number) == text and number .. '' == text and text == '' .. number, text)
+          assert(table.concat({number}) == text and string.format('%s', number) == text, text)
+          assert(string.len(number) == #text and string.rep(number, 1) == text, text)
+        end
+        assert(tostring(0 / 0) == 'nan' and tostring(tostring) == 'function: 0x0')
+        ",
+    );
+}
