@@ -1,16 +1,14 @@
-//! JSON as Lua values: reads a text onto a tape, within the memory and depth it may have.
+//! JSON as Lua values, as lua-cjson 2.1 reads it: reads a text onto a tape, within the memory and depth it
+//! may have.
 //!
-//! Numbers that JSON does not have (`NaN`, `Infinity`, `0x1f`) are looked for only where a text is not
-//! read as it is: they become texts with a mark in front, and these numbers again.
+//! Bytes that are no UTF-8 and control characters in strings are taken as they are, which the logs of real
+//! programs have; what fails is told in the words of lua-cjson, with the character it is at. Reading needs no
+//! stack of its own, however deep a text is.
 
-use std::cell::Cell;
-use std::fmt;
+mod lexer;
 
-use serde::Deserializer;
-use serde::de::DeserializeSeed;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
+use lexer::Lexer;
+use lexer::Token;
 
 use super::raw::Tape;
 
@@ -27,230 +25,168 @@ pub(super) struct Reading {
     pub(super) limit: usize,
 }
 
-/// What is asked now and then whether the call may go on.
-struct Budget<'b> {
-    steps: Cell<u32>,
-    goes_on: &'b dyn Fn() -> bool,
-}
-
-impl Budget<'_> {
-    fn step<E: serde::de::Error>(&self) -> Result<(), E> {
-        let steps = self.steps.get().wrapping_add(1);
-        self.steps.set(steps);
-        if steps.is_multiple_of(STEPS) && !(self.goes_on)() {
-            return Err(E::custom("cpu_limit exceeded"));
-        }
-        Ok(())
-    }
-}
-
-/// After so many values the budget is asked.
+/// After so many values the budget is asked whether the call may go on.
 const STEPS: u32 = 1024;
 
-/// What stands before a number that JSON does not have. No sound text has it as it is.
-const MARK: char = '\u{1}';
+/// An array or object that has begun.
+#[derive(Clone, Copy, Debug)]
+enum Open {
+    /// With so many items.
+    Array(usize),
+    Object,
+}
 
-/// Reads `text` onto `tape`, as one value.
+struct Reader<'t> {
+    lexer: Lexer<'t>,
+    tape: &'t mut Tape,
+    reading: Reading,
+    open: Vec<Open>,
+    steps: u32,
+    goes_on: &'t dyn Fn() -> bool,
+}
+
+/// Reads `text` onto `tape`, as one value; fails with what is wrong with it.
 pub(super) fn decode(
     text: &[u8],
     reading: Reading,
     tape: &mut Tape,
     goes_on: &dyn Fn() -> bool,
-) -> Result<(), serde_json::Error> {
-    let text = String::from_utf8_lossy(text);
-    let budget = Budget { steps: Cell::new(0), goes_on };
-    let result = parse(text.as_bytes(), reading, tape, (&budget, false));
-    if let Err(error) = &result
-        && reading.takes_invalid
-        && error.is_syntax()
-        && let Some(marked) = marked(&text, reading.limit, &budget)
-    {
-        return parse(marked.as_bytes(), reading, tape, (&budget, true));
+) -> Result<(), String> {
+    if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
+        return Err("JSON parser does not support UTF-16 or UTF-32".to_owned());
     }
-    result
-}
-
-fn parse(
-    text: &[u8],
-    reading: Reading,
-    tape: &mut Tape,
-    (budget, is_marked): (&Budget<'_>, bool),
-) -> Result<(), serde_json::Error> {
     tape.clear();
-    let mut json = serde_json::Deserializer::from_slice(text);
-    Seed { tape, reading, depth: 0, budget, is_marked }.deserialize(&mut json)?;
-    json.end()
-}
-
-/// The text with its invalid numbers marked; none where it has none, would be longer than `limit` or takes
-/// too long.
-fn marked(text: &str, limit: usize, budget: &Budget<'_>) -> Option<String> {
-    let mut out = String::new();
-    let mut has_any = false;
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if out.len() > limit || budget.step::<serde_json::Error>().is_err() {
-            return None;
+    let lexer = Lexer::new(text, reading.takes_invalid);
+    let mut reader = Reader { lexer, tape, reading, open: Vec::new(), steps: 0, goes_on };
+    let mut token = reader.lexer.next();
+    loop {
+        if !reader.begin(token)? {
+            // An array's first item, or the value of an object's first key.
+            token = reader.lexer.next();
+            if matches!(reader.open.last(), Some(Open::Object)) {
+                token = reader.key(token)?;
+            }
+            if !reader.closes(token) {
+                continue;
+            }
         }
-        let length = if first == '"' {
-            quoted(rest)
-        } else if first.is_ascii_alphanumeric() || matches!(first, '-' | '+') {
-            let is_part = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
-            rest.find(|letter| !is_part(letter)).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
-        };
-        let (word, behind) = rest.split_at(length);
-        let is_name = || behind.trim_start().starts_with(':');
-        if first != '"' && invalid(word).is_some() && !is_name() {
-            has_any = true;
-            out.push_str("\"\\u0001");
-            out.push_str(word);
-            out.push('"');
-        } else {
-            out.push_str(word);
-        }
-        rest = behind;
-    }
-    has_any.then_some(out)
-}
-
-/// The length of the string in quotes at the start of `rest`.
-fn quoted(rest: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, byte) in rest.bytes().enumerate().skip(1) {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => return at + 1,
-            _ => {}
+        match reader.end()? {
+            Some(next) => token = next,
+            None => return Ok(()),
         }
     }
-    rest.len()
 }
 
-/// The number that a word stands for which is none of JSON's.
-fn invalid(word: &str) -> Option<f64> {
-    let (sign, bare) = match word.strip_prefix('-') {
-        Some(bare) => (-1.0, bare),
-        None => (1.0, word),
-    };
-    if bare.eq_ignore_ascii_case("nan") {
-        return Some(f64::NAN);
+impl Reader<'_> {
+    /// Puts a value onto the tape; false when it is an array or object, which goes on.
+    fn begin(&mut self, token: Token) -> Result<bool, String> {
+        self.admit()?;
+        match token {
+            Token::Text => self.tape.text(self.lexer.text()),
+            Token::Number(number) => self.tape.number(number),
+            Token::Bool(truth) => self.tape.bool(truth),
+            Token::Null if self.reading.keeps_null => self.tape.null(),
+            Token::Null => self.tape.nil(),
+            Token::ObjectBegin | Token::ArrayBegin => {
+                self.open.push(match token {
+                    Token::ArrayBegin => Open::Array(0),
+                    _ => Open::Object,
+                });
+                if self.open.len() > self.reading.depth {
+                    return Err(format!(
+                        "Found too many nested data structures ({}) at character {}",
+                        self.open.len(),
+                        self.lexer.at(),
+                    ));
+                }
+                self.tape.table(0, 0);
+                return Ok(false);
+            }
+            _ => return Err(self.unexpected("value", token)),
+        }
+        Ok(true)
     }
-    if bare.eq_ignore_ascii_case("infinity") || bare.eq_ignore_ascii_case("inf") {
-        return Some(sign * f64::INFINITY);
-    }
-    let digits = bare.strip_prefix("0x").or_else(|| bare.strip_prefix("0X"))?;
-    u64::from_str_radix(digits, 16).ok().map(|number| sign * number as f64)
-}
 
-struct Seed<'t> {
-    tape: &'t mut Tape,
-    budget: &'t Budget<'t>,
-    reading: Reading,
-    depth: usize,
-    /// Whether texts with [`MARK`] in front stand for numbers.
-    is_marked: bool,
-}
-
-impl Seed<'_> {
-    fn inner(&mut self) -> Seed<'_> {
-        Seed { tape: self.tape, depth: self.depth + 1, ..*self }
+    /// Whether `token` ends the array or object that has just begun; it does then.
+    fn closes(&mut self, token: Token) -> bool {
+        let closes = matches!(
+            (self.open.last(), token),
+            (Some(Open::Array(0)), Token::ArrayEnd) | (Some(Open::Object), Token::ObjectEnd)
+        );
+        if closes {
+            self.open.pop();
+        }
+        closes
     }
 
-    fn admit<E: serde::de::Error>(&self) -> Result<(), E> {
-        self.budget.step()?;
+    /// Reads a key, of which `token` is the first, and its colon; gives what its value begins with, or the
+    /// end of an object that has none.
+    fn key(&mut self, token: Token) -> Result<Token, String> {
+        match token {
+            Token::ObjectEnd => return Ok(token),
+            Token::Text => self.tape.text(self.lexer.text()),
+            _ => return Err(self.unexpected("object key string", token)),
+        }
+        match self.lexer.next() {
+            // The end of an object stands for itself, and is no value.
+            Token::Colon => match self.lexer.next() {
+                Token::ObjectEnd => Err(self.unexpected("value", Token::ObjectEnd)),
+                token => Ok(token),
+            },
+            token => Err(self.unexpected("colon", token)),
+        }
+    }
+
+    /// Ends a value, and all that ends with it; gives what the next one begins with, `None` at the end.
+    fn end(&mut self) -> Result<Option<Token>, String> {
+        loop {
+            let token = match self.open.last_mut() {
+                None => match self.lexer.next() {
+                    Token::End => return Ok(None),
+                    token => return Err(self.unexpected("the end", token)),
+                },
+                Some(Open::Array(count)) => {
+                    *count += 1;
+                    self.tape.item(*count);
+                    match self.lexer.next() {
+                        Token::Comma => return Ok(Some(self.lexer.next())),
+                        Token::ArrayEnd => Token::ArrayEnd,
+                        token => return Err(self.unexpected("comma or array end", token)),
+                    }
+                }
+                Some(Open::Object) => {
+                    self.tape.pair();
+                    match self.lexer.next() {
+                        Token::Comma => match self.lexer.next() {
+                            Token::ObjectEnd => {
+                                return Err(self.unexpected("object key string", Token::ObjectEnd));
+                            }
+                            token => return self.key(token).map(Some),
+                        },
+                        Token::ObjectEnd => Token::ObjectEnd,
+                        token => return Err(self.unexpected("comma or object end", token)),
+                    }
+                }
+            };
+            debug_assert!(matches!(token, Token::ArrayEnd | Token::ObjectEnd), "it has ended");
+            self.open.pop();
+        }
+    }
+
+    fn admit(&mut self) -> Result<(), String> {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(STEPS) && !(self.goes_on)() {
+            return Err("cpu_limit exceeded".to_owned());
+        }
         if self.tape.footprint() > self.reading.limit {
-            return Err(E::custom("not enough memory"));
+            return Err("not enough memory".to_owned());
         }
         Ok(())
     }
 
-    fn descend<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.depth >= self.reading.depth {
-            return Err(E::custom("too many nested data structures"));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        if self.reading.keeps_null {
-            self.tape.null();
-        } else {
-            self.tape.nil();
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
-        self.tape.bool(truth);
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, integer: i64) -> Result<(), E> {
-        self.tape.number(integer as f64);
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, integer: u64) -> Result<(), E> {
-        self.tape.number(integer as f64);
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.tape.number(number);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if self.is_marked
-            && let Some(number) = text.strip_prefix(MARK).and_then(invalid)
-        {
-            self.tape.number(number);
-            return Ok(());
-        }
-        self.tape.text(text.as_bytes());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        self.descend()?;
-        self.tape.table(items.size_hint().unwrap_or(0), 0);
-        let mut index = 0;
-        while items.next_element_seed(self.inner())?.is_some() {
-            index += 1;
-            self.tape.item(index);
-            self.admit()?;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
-        self.descend()?;
-        self.tape.table(0, members.size_hint().unwrap_or(0));
-        while let Some(()) = members.next_key_seed(self.inner())? {
-            members.next_value_seed(self.inner())?;
-            self.tape.pair();
-            self.admit()?;
-        }
-        Ok(())
+    fn unexpected(&self, expected: &str, token: Token) -> String {
+        let (found, at) = (token.name(), self.lexer.start() + 1);
+        format!("Expected {expected} but found {found} at character {at}")
     }
 }
 
@@ -258,21 +194,64 @@ impl<'de> Visitor<'de> for Seed<'_> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, takes_invalid: bool, is_read: bool) {
+    fn read(text: &[u8], takes_invalid: bool) -> Result<(), String> {
         let reading = Reading { keeps_null: true, takes_invalid, depth: 9, limit: 1 << 20 };
-        let result = decode(text.as_bytes(), reading, &mut Tape::default(), &|| true);
-        assert_eq!(result.is_ok(), is_read, "{text}: {result:?}");
+        decode(text, reading, &mut Tape::default(), &|| true)
+    }
+
+    fn check(text: &str, expected: &str) {
+        let found = read(text.as_bytes(), true).err().unwrap_or_default();
+        assert_eq!(found, expected, "{text}");
     }
 
     #[test]
     fn invalid_numbers_are_read_where_they_may_be() {
-        for text in ["NaN", "[-Infinity, 1]", r#"{"a\"NaN": 0x1F, "b": "inf"}"#, "[inf,nan]"] {
-            check(text, true, true);
-            check(text, false, false);
+        for text in
+            ["NaN", "[-Infinity, 1]", r#"{"a\"NaN": 0x1F, "b": "inf"}"#, "[inf,nan]", "+1", "08"]
+        {
+            check(text, "");
+            assert!(read(text.as_bytes(), false).is_err(), "{text}");
         }
-        check("[1, true, null]", false, true);
-        for text in ["[NaN", "nanny", "0xg", "[+1]", "{NaN: 1}", "\"NaN"] {
-            check(text, true, false);
+        for text in ["[1, true, null]", "1.", "1e400", "-0", r#"{"a":[],"b":{},"c":[{}]}"#] {
+            check(text, "");
+            assert_eq!(read(text.as_bytes(), false), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_the_words_of_lua_cjson() {
+        for (text, expected) in [
+            ("", "value but found T_END at character 1"),
+            ("[", "value but found T_END at character 2"),
+            ("{", "object key string but found T_END at character 2"),
+            ("{\"a\"}", "colon but found T_OBJ_END at character 5"),
+            ("[1,]", "value but found T_ARR_END at character 4"),
+            ("{a:1}", "object key string but found invalid token at character 2"),
+            ("{1:2}", "object key string but found T_NUMBER at character 2"),
+            ("[1 2]", "comma or array end but found T_NUMBER at character 4"),
+            ("{\"a\":1,}", "object key string but found T_OBJ_END at character 8"),
+            ("{\"a\":}", "value but found T_OBJ_END at character 6"),
+            ("{\"a\":]", "value but found T_ARR_END at character 6"),
+            ("{\"a\":1 true", "comma or object end but found T_BOOLEAN at character 8"),
+            ("[1]]", "the end but found T_ARR_END at character 4"),
+            ("[}", "value but found T_OBJ_END at character 2"),
+            ("nul", "value but found invalid token at character 1"),
+            ("\"\\x\"", "value but found invalid escape code at character 2"),
+            ("\"\\ud800\"", "value but found invalid unicode escape code at character 2"),
+            ("\"a", "value but found unexpected end of string at character 3"),
+            ("--1", "value but found invalid number at character 1"),
+            ("inf1", "the end but found T_NUMBER at character 4"),
+            ("\u{b}1", "value but found invalid token at character 1"),
+        ] {
+            check(text, &format!("Expected {expected}"));
+        }
+        check("[[[[[[[[[[", "Found too many nested data structures (10) at character 10");
+        check("\x001", "JSON parser does not support UTF-16 or UTF-32");
+    }
+
+    #[test]
+    fn bytes_in_strings_are_taken_as_they_are() {
+        assert_eq!(read(b"\"\xff\t\n\x7f\"", false), Ok(()));
+        assert!(read(b"\"a\0\"", false).is_err());
     }
 }
