@@ -37,6 +37,9 @@ bloom_filter = {}
 ---@return BloomFilter
 function bloom_filter.new(items, probability) end
 
+---@return string
+function bloom_filter.version() end
+
 ---@class CircularBuffer
 local CircularBuffer = {}
 
@@ -220,9 +223,9 @@ function read_config(name) end
 ---@class CuckooFilter
 local CuckooFilter = {}
 
---- Whether the key is new; nil when the filter is full.
+--- Whether the key is new; fails when the filter is full.
 ---@param key string|number
----@return boolean?
+---@return boolean
 function CuckooFilter:add(key) end
 
 --- Whether the key is there.
@@ -255,11 +258,14 @@ cuckoo_filter = {}
 ---@return CuckooFilter
 function cuckoo_filter.new(items) end
 
+---@return string
+function cuckoo_filter.version() end
+
 ---@class ExpiringCuckooFilter
 local ExpiringCuckooFilter = {}
 
---- Whether the key is new, and how many intervals ago it was used last; nil when the filter is full or
---- the time before all that is kept.
+--- Whether the key is new, and how many intervals ago it was used last; nil when the time is before all
+--- that is kept. A filter that is four fifths full forgets what was not used for longest.
 ---@param key string|number
 ---@param nanoseconds number
 ---@return boolean?
@@ -272,7 +278,8 @@ function ExpiringCuckooFilter:add(key, nanoseconds) end
 ---@return number
 function ExpiringCuckooFilter:query(key) end
 
---- The newest interval, counted from the epoch.
+--- When the newest interval begins, in nanoseconds, and its number among the 256.
+---@return number
 ---@return number
 function ExpiringCuckooFilter:current_interval() end
 
@@ -299,6 +306,9 @@ cuckoo_filter_expire = {}
 ---@param interval_size number
 ---@return ExpiringCuckooFilter
 function cuckoo_filter_expire.new(items, interval_size) end
+
+---@return string
+function cuckoo_filter_expire.version() end
 
 ---@class DdSketch
 local DdSketch = {}
@@ -440,6 +450,7 @@ function HyperLogLog:count() end
 
 --- Takes in what another has counted.
 ---@param other HyperLogLog
+---@return HyperLogLog
 function HyperLogLog:merge(other) end
 
 function HyperLogLog:clear() end
@@ -447,6 +458,7 @@ function HyperLogLog:clear() end
 ---@param state string
 function HyperLogLog:fromstring(state) end
 
+--- So does `tostring`.
 ---@return string
 function HyperLogLog:state() end
 
@@ -455,6 +467,15 @@ hyperloglog = {}
 
 ---@return HyperLogLog
 function hyperloglog.new() end
+
+--- How many different keys there were in all of them together.
+---@param hll HyperLogLog
+---@param ... HyperLogLog
+---@return number
+function hyperloglog.count(hll, ...) end
+
+---@return string
+function hyperloglog.version() end
 
 ---@alias FieldValue string|number|boolean|CircularBuffer
 
@@ -785,6 +806,16 @@ function math.random(low, high) end
 ---@param seed number
 function math.randomseed(seed) end
 
+--- The error function.
+---@param x number
+---@return number
+function math.erf(x) end
+
+--- What the error function lacks to 1.
+---@param x number
+---@return number
+function math.erfc(x) end
+
 ---@class MessageMatcher
 local MessageMatcher = {}
 
@@ -974,6 +1005,9 @@ function package.seeall(module) end
 ---@class SaxWord
 local SaxWord = {}
 
+---@return SaxWord
+function SaxWord:copy() end
+
 ---@class SaxWindow
 local SaxWindow = {}
 
@@ -1011,6 +1045,20 @@ sax.word = {}
 ---@param c? number
 ---@return SaxWord
 function sax.word.new(values, w, c) end
+
+--- As `sax.window.new` was called later.
+---@param n number
+---@param w number
+---@param c number
+---@return SaxWindow
+function sax.new_window(n, w, c) end
+
+--- As `sax.word.new` was called later.
+---@param values number[]|string
+---@param w number
+---@param c? number
+---@return SaxWord
+function sax.new_word(values, w, c) end
 
 --- How far two words are apart at least.
 ---@param a SaxWord|SaxWindow

@@ -3,7 +3,7 @@
 //! A key is kept as a fingerprint of 16 bits in one of two buckets of four. Where both are full one
 //! that is there moves to its other bucket, and so on for a number of rounds. In an expiring filter
 //! each fingerprint has the interval of its last use beside it, modulo 256; what was not used for
-//! 256 intervals is taken out.
+//! 256 intervals is taken out, and where four fifths are full, what was not used for longest.
 //!
 //! Saved: 1, interval in minutes (0 where nothing expires), number of buckets, current interval,
 //! count, then all fingerprints, then, where they expire, all stamps.
@@ -110,11 +110,17 @@ impl CuckooFilter {
             }
             return Added::Known((interval - last).max(0));
         }
-        if self.place(print, stamp, first) {
-            self.count += 1;
-            return Added::New;
+        if self.minutes > 0 && self.count >= self.prints.len() as u64 / 5 * 4 {
+            self.forget_oldest();
         }
-        Added::Full
+        while !self.place(print, stamp, first) {
+            if self.minutes == 0 || self.count == 0 {
+                return Added::Full;
+            }
+            self.forget_oldest();
+        }
+        self.count += 1;
+        Added::New
     }
 
     /// How many intervals ago a key was used last; `None` when it is not there.
@@ -258,6 +264,18 @@ impl CuckooFilter {
         self.interval - i64::from(age)
     }
 
+    /// Takes out what was used last in the oldest interval that there is.
+    fn forget_oldest(&mut self) {
+        let held = |at: &usize| self.prints[*at] != 0;
+        let oldest = (0..self.prints.len()).filter(held).map(|at| self.interval_at(at)).min();
+        for at in 0..self.prints.len() {
+            if self.prints[at] != 0 && Some(self.interval_at(at)) == oldest {
+                self.prints[at] = 0;
+                self.count -= 1;
+            }
+        }
+    }
+
     /// Moves on to a later interval and takes out what has expired.
     fn advance(&mut self, interval: i64) {
         for at in 0..self.prints.len() {
@@ -322,6 +340,19 @@ mod tests {
         assert!(kept.len() > 55, "{}", kept.len());
         assert!(kept.iter().all(|key| filter.last_used(&key.to_le_bytes()).is_some()));
         assert_eq!(filter.count(), kept.len() as u64);
+    }
+
+    #[test]
+    fn an_expiring_filter_forgets_the_oldest_when_it_is_full() {
+        let mut filter = CuckooFilter::new(100, 1).unwrap();
+        for key in 0..1000_u32 {
+            let ns = i64::from(key / 10) * NS_PER_MINUTE;
+            assert_ne!(filter.add(&key.to_le_bytes(), ns), Added::Full);
+        }
+        assert!((950..1000_u32).all(|key| filter.last_used(&key.to_le_bytes()).is_some()));
+        assert!(filter.count() <= 103, "{}", filter.count());
+        let kept = (0..800_u32).filter(|key| filter.last_used(&key.to_le_bytes()).is_some());
+        assert!(kept.count() < 3);
     }
 
     #[test]

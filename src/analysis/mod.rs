@@ -6,6 +6,7 @@ pub mod cuckoo_filter;
 pub mod ddsketch;
 pub mod hyperloglog;
 pub mod ip_set;
+pub mod normal;
 pub mod packing;
 pub mod pattern;
 mod saved;

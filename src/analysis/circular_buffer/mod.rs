@@ -127,7 +127,7 @@ pub enum Error {
 }
 
 impl CircularBuffer {
-    /// A buffer of empty cells, whose newest row begins at the epoch.
+    /// A buffer of empty cells, whose oldest row begins at the epoch.
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -154,7 +154,7 @@ impl CircularBuffer {
             columns,
             seconds_per_row: seconds_per_row.max(1),
             headers: (0..columns).map(header).collect(),
-            interval: 0,
+            interval: i64::try_from(rows.max(1) - 1).unwrap_or(i64::MAX),
             newest: rows.saturating_sub(1),
             values,
             changes: keeps_changes.then(BTreeMap::new),

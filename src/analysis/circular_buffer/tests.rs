@@ -48,7 +48,8 @@ fn minima_and_maxima_are_kept() {
         cb.set(0, 0, value);
         cb.set(0, 1, value);
     }
-    check(&cb, &["nan\tnan", "-1\t3"]);
+    assert_eq!(cb.current_time(), 60 * S);
+    check(&cb, &["-1\t3", "nan\tnan"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::sandbox::raw::ObjectKind;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"bloom_filter",
-    functions: &[(c"new", new)],
+    functions: &[(c"new", new), (c"version", version)],
     parts: &[],
     kinds: &[ObjectKind {
         tag: TAG,
@@ -76,6 +76,11 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
     let filter = BloomFilter::new(items, probability).ok_or("not enough memory")?;
     cx.park(Box::new(filter));
     Ok(Answer::Parked)
+}
+
+/// `bloom_filter.version()` → the version of this library.
+fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Text(b"1.0.0"))
 }
 
 /// `bf:add(key)` → whether it is new.

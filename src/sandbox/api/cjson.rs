@@ -32,8 +32,11 @@ pub(super) const FUNCTIONS: &[Named] = &[
     (c"encode_sparse_array", encode_sparse_array),
 ];
 
-/// No table is encoded or decoded deeper than this.
-const DEEPEST: usize = 120;
+/// No text is decoded deeper than this.
+const DEEPEST_TEXT: usize = 1000;
+
+/// No table is encoded deeper than this: each one takes some of the thread's stack.
+const DEEPEST_TABLE: usize = 120;
 
 /// How a script wants its JSON.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +69,8 @@ impl Default for Style {
             keeps_null: false,
             reads_invalid: true,
             writes_invalid: Invalid::Refused,
-            decode_depth: DEEPEST,
-            encode_depth: DEEPEST,
+            decode_depth: DEEPEST_TEXT,
+            encode_depth: DEEPEST_TABLE,
             digits: 14,
             converts_sparse: false,
             sparse_ratio: 2,
@@ -86,13 +89,15 @@ fn decode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
         depth: cx.json.decode_depth,
         limit: if memory == 0 { usize::MAX } else { memory / 2 },
     };
-    json::decode(text, reading, &mut cx.tape, &|| args.go_on().is_ok())
-        .map_err(|error| format!("cjson.decode() {error}"))?;
+    json::decode(text, reading, &mut cx.tape, &|| args.go_on().is_ok())?;
     Ok(Answer::Tape(1))
 }
 
 /// `cjson.encode(value)` → text.
 pub(super) fn encode<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    if args.len() == 0 {
+        return Err("bad argument #1 to 'encode' (expected 1 argument)".into());
+    }
     let Context { scratch, json, setting, .. } = cx;
     scratch.clear();
     let mut encoder = Encoder { out: scratch, style: *json, limit: setting.limits.output };
@@ -116,7 +121,7 @@ impl Encoder<'_> {
             }
             Value::Integer(integer) => json_text::put_integer(self.out, integer),
             Value::Number(number) => self.number(number)?,
-            Value::Text(text) => json_text::put_string(self.out, text),
+            Value::Text(text) => put_string(self.out, text),
             Value::Table(table) => self.table(table, depth + 1)?,
             other => {
                 let kind = other.kind().name();
@@ -129,7 +134,6 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the number was found to fit")]
     fn number(&mut self, number: f64) -> Result<(), Complaint> {
         if !number.is_finite() {
             let text: &[u8] = match self.style.writes_invalid {
@@ -144,17 +148,13 @@ impl Encoder<'_> {
             self.out.extend_from_slice(text);
             return Ok(());
         }
-        if number.fract() == 0.0 && number.abs() < 9e18 {
-            json_text::put_integer(self.out, number as i64);
-        } else {
-            decimal::write_general(self.out, number, self.style.digits);
-        }
+        decimal::write_general(self.out, number, self.style.digits);
         Ok(())
     }
 
     fn table(&mut self, table: Table<'_>, depth: usize) -> Result<(), Complaint> {
         if depth > self.style.encode_depth || !table.has_room() {
-            return Err("Cannot serialise, excessive depth".into());
+            return Err(too_deep(depth));
         }
         match self.array_length(table)? {
             Some(length) => self.array(table, length, depth),
@@ -201,7 +201,7 @@ impl Encoder<'_> {
             }
             table
                 .item(index, |value| self.value(value, depth))
-                .unwrap_or_else(|| Err("Cannot serialise, excessive depth".into()))?;
+                .unwrap_or_else(|| Err(too_deep(depth)))?;
         }
         self.out.push(b']');
         Ok(())
@@ -219,10 +219,10 @@ impl Encoder<'_> {
                     decimal::write_general(&mut text, number, self.style.digits);
                     name.extend_from_slice(&text);
                 }
-                _ => {
-                    return Err(
-                        "Cannot serialise table: table key must be a number or string".into()
-                    );
+                other => {
+                    let kind = other.kind().name();
+                    let why = "table key must be a number or string";
+                    return Err(format!("Cannot serialise {kind}: {why}").into());
                 }
             }
             members.push((name, place));
@@ -234,13 +234,42 @@ impl Encoder<'_> {
             if index > 0 {
                 self.out.push(b',');
             }
-            json_text::put_string(self.out, name);
+            put_string(self.out, name);
             self.out.push(b':');
             table.visit(*place, |_, value| self.value(value, depth)).map_or(Ok(()), |(r, _)| r)?;
         }
         self.out.push(b'}');
         Ok(())
     }
+}
+
+fn too_deep(depth: usize) -> Complaint {
+    format!("Cannot serialise, excessive nesting ({depth})").into()
+}
+
+/// Appends a string as lua-cjson does: slashes and the byte 127 are escaped, and bytes that are no UTF-8
+/// stay as they are.
+fn put_string(out: &mut Vec<u8>, text: &[u8]) {
+    let is_plain = |byte: u8| byte >= b' ' && !matches!(byte, b'"' | b'\\' | b'/' | 127);
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(plain) = rest.iter().position(|byte| !is_plain(*byte)) {
+        let (done, special) = rest.split_at(plain);
+        out.extend_from_slice(done);
+        match special[0] {
+            byte @ (b'"' | b'\\' | b'/') => out.extend_from_slice(&[b'\\', byte]),
+            8 => out.extend_from_slice(b"\\b"),
+            12 => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            byte => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        }
+        rest = &special[1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
 /// `cjson.decode_null(true or false)`: whether a null becomes `cjson.null` or is dropped.
@@ -284,14 +313,14 @@ fn encode_invalid_numbers<'a>(
 /// `cjson.decode_max_depth([depth])` → depth.
 fn decode_max_depth<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let depth = &mut cx.json.decode_depth;
-    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST);
+    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST_TEXT);
     Ok(Answer::Number(*depth as f64))
 }
 
 /// `cjson.encode_max_depth([depth])` → depth.
 fn encode_max_depth<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let depth = &mut cx.json.encode_depth;
-    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST);
+    *depth = setting(&args, 1, *depth)?.clamp(1, DEEPEST_TABLE);
     Ok(Answer::Number(*depth as f64))
 }
 

@@ -17,7 +17,7 @@ use crate::sandbox::raw::ObjectKind;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"cuckoo_filter",
-    functions: &[(c"new", new)],
+    functions: &[(c"new", new), (c"version", version)],
     parts: &[],
     kinds: &[ObjectKind {
         tag: TAG,
@@ -78,15 +78,20 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
     Ok(Answer::Parked)
 }
 
-/// `cf:add(key)` → whether it is new; nil when the filter is full.
+/// `cuckoo_filter.version()` → the version of this library.
+fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Text(b"1.0.1"))
+}
+
+/// `cf:add(key)` → whether it is new; fails when the filter is full.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
     let key = call.key(1, "key")?;
-    Ok(match call.this::<CuckooFilter>()?.add(key.bytes(), 0) {
-        Added::New => Answer::Bool(true),
-        Added::Known(_) => Answer::Bool(false),
-        Added::Full | Added::TooOld => Answer::Nil,
-    })
+    match call.this::<CuckooFilter>()?.add(key.bytes(), 0) {
+        Added::New => Ok(Answer::Bool(true)),
+        Added::Known(_) => Ok(Answer::Bool(false)),
+        Added::Full | Added::TooOld => Err("the cuckoo filter is full".into()),
+    }
 }
 
 /// `cf:query(key)` → whether it is there.

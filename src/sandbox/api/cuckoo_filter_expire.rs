@@ -15,7 +15,7 @@ use crate::sandbox::raw::ObjectKind;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"cuckoo_filter_expire",
-    functions: &[(c"new", new)],
+    functions: &[(c"new", new), (c"version", version)],
     parts: &[],
     kinds: &[ObjectKind {
         tag: EXPIRING_TAG,
@@ -50,8 +50,13 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
     Ok(Answer::Parked)
 }
 
+/// `cuckoo_filter_expire.version()` → the version of this library.
+fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Text(b"1.0.1"))
+}
+
 /// `cf:add(key, ns)` → whether it is new, and how many intervals ago it was used last; nil when the
-/// filter is full or the time is before all that is kept.
+/// time is before all that is kept.
 fn add<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
     let (key, ns) = (call.key(1, "key")?, call.time(2)?);
@@ -78,8 +83,11 @@ fn answer(cx: &mut Context, truth: bool, age: i64) -> Answer<'_> {
     Answer::Tape(2)
 }
 
-/// `cf:current_interval()` → the newest interval, counted from the epoch.
-fn current_interval<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+/// `cf:current_interval()` → when the newest interval begins, in nanoseconds, and its number among the 256.
+fn current_interval<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let this = Call::method("current_interval", args).this::<CuckooFilter>()?;
-    Ok(Answer::Number(this.interval() as f64))
+    cx.tape.clear();
+    cx.tape.number(this.interval() as f64 * f64::from(this.minutes()) * 60e9);
+    cx.tape.number(this.interval().rem_euclid(256) as f64);
+    Ok(Answer::Tape(2))
 }

@@ -16,13 +16,13 @@ use crate::sandbox::raw::ObjectKind;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"hyperloglog",
-    functions: &[(c"new", new)],
+    functions: &[(c"new", new), (c"count", count), (c"version", version)],
     parts: &[],
     kinds: &[ObjectKind {
         tag: TAG,
         name: c"hyperloglog",
         methods: METHODS,
-        metamethods: &[],
+        metamethods: &[(c"__tostring", state)],
         load: |state| Some(Box::new(HyperLogLog::load(state)?)),
     }],
 };
@@ -71,6 +71,11 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
     Ok(Answer::Parked)
 }
 
+/// `hyperloglog.version()` → the version of this library.
+fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    Ok(Answer::Text(b"0.1.0"))
+}
+
 /// `hll:add(key)` → whether the estimate changed.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
@@ -78,18 +83,30 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
     Ok(Answer::Bool(call.this::<HyperLogLog>()?.add(key.bytes())))
 }
 
-/// `hll:count()` → how many different keys there were, within about 0.81 %.
+/// `hll:count()` → how many different keys there were, within about 0.81 %; with more of them, as in
+/// `hyperloglog.count(one, other, ...)`, how many there were in all of them together.
 fn count<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    Ok(Answer::Number(Call::method("count", args).this::<HyperLogLog>()?.count()))
+    let call = Call::function("count", args);
+    let one = call.object::<HyperLogLog>(1, "hll", "hyperloglog")?;
+    if call.len() == 1 {
+        return Ok(Answer::Number(one.count()));
+    }
+    call.admit(Some(HyperLogLog::FOOTPRINT))?;
+    let mut all = HyperLogLog::clone(&one);
+    drop(one);
+    for number in 2..=call.len() {
+        all.merge(&*call.object::<HyperLogLog>(number, "hll", "hyperloglog")?);
+    }
+    Ok(Answer::Number(all.count()))
 }
 
-/// `hll:merge(other)` takes in what another has counted.
+/// `hll:merge(other)` → hll; takes in what another has counted.
 fn merge<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("merge", args);
     let mut this = call.this::<HyperLogLog>()?;
     let other = call.object::<HyperLogLog>(1, "other", "another hyperloglog")?;
     this.merge(&other);
-    Ok(Answer::Nothing)
+    Ok(Answer::Argument(1))
 }
 
 /// `hll:clear()` takes all keys out.
@@ -107,7 +124,7 @@ fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
     Ok(Answer::Nothing)
 }
 
-/// `hll:state()` → its state, for `fromstring`.
+/// `hll:state()` and `tostring(hll)` → its state, for `fromstring`.
 fn state<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let this = Call::method("state", args).this::<HyperLogLog>()?;
     if !args.admit(HyperLogLog::FOOTPRINT) {

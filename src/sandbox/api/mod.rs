@@ -102,8 +102,7 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
             (c"difftime", os::difftime),
         ],
     )?;
-    state
-        .library(Some(c"math"), &[(c"random", math::random), (c"randomseed", math::randomseed)])?;
+    state.library(Some(c"math"), math::FUNCTIONS)?;
     state.open(&circular_buffer::LIBRARY)?;
     state.library(Some(c"string"), &[(c"split", string::split)])?;
     state.library(Some(c"cjson"), cjson::FUNCTIONS)?;

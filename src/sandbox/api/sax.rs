@@ -21,7 +21,12 @@ use crate::sandbox::raw::Value;
 /// The library.
 pub(super) const LIBRARY: Library = Library {
     name: c"sax",
-    functions: &[(c"mindist", mindist), (c"version", version)],
+    functions: &[
+        (c"mindist", mindist),
+        (c"version", version),
+        (c"new_window", new_window),
+        (c"new_word", new_word),
+    ],
     parts: &[(c"window", &[(c"new", new_window)]), (c"word", &[(c"new", new_word)])],
     kinds: &[
         ObjectKind {
@@ -39,7 +44,7 @@ pub(super) const LIBRARY: Library = Library {
         ObjectKind {
             tag: WORD,
             name: c"sax.word",
-            methods: &[],
+            methods: &[(c"copy", copy)],
             metamethods: &[(c"__tostring", tostring), (c"__eq", equals)],
             load: |state| Some(Box::new(Word::load(state)?)),
         },
@@ -120,7 +125,7 @@ fn shape(call: &Call<'_>, values: usize, first: usize) -> Result<Shape, Complain
     Ok(shape)
 }
 
-/// `sax.window.new(n, w, c)`: the last `n` values, in words of `w` letters of `c`.
+/// `sax.window.new(n, w, c)`, later `sax.new_window`: the last `n` values, in words of `w` letters of `c`.
 fn new_window<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
     let most = i64::try_from(MAX_VALUES).unwrap_or(i64::MAX);
@@ -131,7 +136,8 @@ fn new_window<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Com
     Ok(Answer::Parked)
 }
 
-/// `sax.word.new(values, w, c)` of a list of numbers, or `sax.word.new("ABC#", c)`.
+/// `sax.word.new(values, w, c)` of a list of numbers, or `sax.word.new("ABC#", c)`; later
+/// `sax.new_word`.
 fn new_word<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
     let word = match call.value(1) {
@@ -237,6 +243,15 @@ fn mindist<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
     let distance =
         distance.ok_or_else(|| call.refused(2, "b", "a word of the same shape expected"))?;
     Ok(Answer::Number(distance))
+}
+
+/// `word:copy()` → another word that reads the same.
+fn copy<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::function("copy", args);
+    let copy = word(&call, 1, "word")?;
+    call.admit(Some(Word::footprint(&copy)))?;
+    cx.park(Box::new(copy));
+    Ok(Answer::Parked)
 }
 
 /// `tostring(word)` → its letters.

@@ -78,11 +78,12 @@ const CALLS: &[(Role, &str)] = &[
     (
         Role::Filter,
         "local f = bloom_filter.new(99, 0.1) f:add('a') f:query(1) f:count() f:fromstring(f:state())
-         f:clear()",
+         f:clear() bloom_filter.version() math.erf(1) math.erfc(1)",
     ),
     (
         Role::Filter,
-        "local f = cuckoo_filter.new(99) f:add('a') f:query(1) f:count() f:delete('a')
+        "cuckoo_filter.version() cuckoo_filter_expire.version() hyperloglog.version()
+         local f = cuckoo_filter.new(99) f:add('a') f:query(1) f:count() f:delete('a')
          f:fromstring(f:state()) f:clear()",
     ),
     (
@@ -119,7 +120,7 @@ const CALLS: &[(Role, &str)] = &[
     (
         Role::Filter,
         "local sax = require('sax') local w = sax.window.new(4, 2, 4) w:add(1, 2, 3, 4)
-         local a, b = w:get_word(), sax.word.new('AD', 4) local d = sax.mindist(a, b), a == b
+         local a, b = w:get_word():copy(), sax.word.new('AD', 4) local d = sax.mindist(a, b), a == b
          tostring(a) sax.version() pcall(w.fromstring, w, 'x') w:clear()",
     ),
     (

@@ -564,6 +564,6 @@ fn json_is_read_and_written() {
              return 0
            end"#,
         &["{\"a\":{\"t\":true},\"b\":[1,2.5,null,\"x\u{e9}\"],\
-             \"c\":[0.3,1000000000000000,null,null,\"q\\\"\"]}{}"],
+             \"c\":[0.3,1e+15,null,null,\"q\\\"\"]}{}"],
     );
 }
