@@ -2,7 +2,8 @@
 //!
 //! What is delivered is acknowledged when it is in the journal and synced. An acknowledgement may be lost
 //! with the connection, and then the server delivers again: so the numbers of what was taken are kept, in
-//! memory and beside the messages in the journal, until the server itself has passed them.
+//! memory and beside the messages in the journal, until the server itself has passed them. Each message
+//! is handed over with what was taken before it: a connection may end between any two.
 
 mod seen;
 
@@ -27,8 +28,6 @@ use serde::Deserialize;
 
 use self::seen::Made;
 use self::seen::Seen;
-use crate::message::Batch;
-use crate::message::Source;
 use crate::message::SourcePosition;
 use crate::message::Value;
 use crate::net::Tls;
@@ -191,13 +190,13 @@ impl NatsInput {
         let source = cx.source(&format!("{}:{name}", self.0.stream));
         let made = Made { stream: of_stream, consumer: info.created.unix_timestamp() };
         let kept = cx.last_position(&source).unwrap_or_default();
-        let mut seen = Seen::read(&kept.detail, made);
+        let mut seen = Seen::read(&kept, made);
         seen.forget(info.ack_floor.stream_sequence);
         let mut taking = Taking {
-            stream: cx.stream(cx.origin("nats"), Some(source.clone())).await?,
-            source,
+            stream: cx.stream(cx.origin("nats"), Some(source)).await?,
             cx,
             seen,
+            handed: kept.offset,
             last: None,
         };
         let mut messages = consumer
@@ -219,7 +218,7 @@ impl NatsInput {
                 let mut more = || messages.next().now_or_never().flatten();
                 next = if taken.len() < most { more() } else { None };
             }
-            taking.keep().await?;
+            taking.stream.durable().await?;
             for message in taken {
                 let acknowledged = message.ack().await;
                 acknowledged.map_err(|error| anyhow::anyhow!("cannot acknowledge: {error}"))?;
@@ -279,9 +278,10 @@ async fn next(
 /// Hands over messages, each once.
 struct Taking<'a> {
     cx: &'a InputContext,
-    source: Source,
     stream: Stream,
     seen: Seen,
+    /// Bytes that were handed over.
+    handed: u64,
     last: Option<(Vec<u8>, Arc<Origin>)>,
 }
 
@@ -290,21 +290,15 @@ impl Taking<'_> {
         let info =
             message.info().map_err(|error| anyhow::anyhow!("cannot read a message: {error}"))?;
         let sequence = info.stream_sequence;
-        if !self.seen.insert(sequence) {
+        if self.seen.has(sequence) {
             return Ok(());
         }
+        let detail = Arc::from(self.seen.written(sequence, self.handed));
+        self.stream.at(SourcePosition { offset: self.handed, detail }).await?;
+        self.handed += message.payload.len() as u64;
+        self.seen.insert(sequence);
         let origin = self.origin(message.subject.as_bytes());
         self.stream.whole(message.payload.clone(), Some(origin)).await
-    }
-
-    /// Waits until all that was handed over is durable, and which it was.
-    async fn keep(&mut self) -> anyhow::Result<()> {
-        let detail = Arc::from(self.seen.written());
-        let position = SourcePosition { offset: self.seen.last(), detail };
-        tracing::trace!(source = &*self.source, offset = position.offset, "taken");
-        self.stream.at(position).await?;
-        self.stream.messages(Batch::new()).await?;
-        self.stream.durable().await
     }
 
     fn origin(&mut self, subject: &[u8]) -> Arc<Origin> {
