@@ -96,6 +96,19 @@ impl Connection {
         })
     }
 
+    /// Resolves when the other side has closed, which ends the connection.
+    pub(super) async fn ended(&mut self) -> Failure {
+        let address = self.connector.address();
+        let Some(stream) = &mut self.stream else {
+            return Failure::Retry(anyhow!("there is no connection to {address}"));
+        };
+        let error = poll_fn(|cx| listen(stream, cx)).await;
+        let error =
+            anyhow::Error::from(error).context(format!("the connection to {address} broke"));
+        self.stream = None;
+        Failure::Retry(error)
+    }
+
     /// Waits until the other side has closed.
     #[cfg(test)]
     pub(super) async fn closed_by_peer(&mut self) {
@@ -114,21 +127,27 @@ impl Connection {
 
 /// Reads what the other side says, which nobody asked for; an error when it has closed.
 async fn heard(stream: &mut Stream) -> std::io::Result<()> {
-    let mut bytes = [0; 512];
-    poll_fn(|cx| {
-        loop {
-            let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
-                }
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
+    poll_fn(|cx| match listen(stream, cx) {
+        Poll::Pending => Poll::Ready(Ok(())),
+        Poll::Ready(error) => Poll::Ready(Err(error)),
     })
     .await
+}
+
+/// As [`heard`], until it has closed.
+fn listen(stream: &mut Stream, cx: &mut std::task::Context<'_>) -> Poll<std::io::Error> {
+    let mut bytes = [0; 512];
+    loop {
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                return Poll::Ready(ErrorKind::ConnectionAborted.into());
+            }
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(error),
+        }
+    }
 }
 
 /// Reads the address of a TCP socket, `host:port`.

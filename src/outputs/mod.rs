@@ -21,6 +21,7 @@ mod nagios;
 mod nats;
 mod otlp;
 mod prometheus;
+mod rewind;
 mod sandbox;
 mod smtp;
 mod tcp;

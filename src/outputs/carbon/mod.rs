@@ -4,6 +4,7 @@ mod pickle;
 
 use std::borrow::Cow;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::anyhow;
@@ -15,6 +16,8 @@ use serde::Deserialize;
 
 use super::arrivals::Arrivals;
 use super::connection::Connection;
+use super::rewind::Memory;
+use super::rewind::Rewind;
 use crate::net::Address;
 use crate::net::Connector;
 use crate::net::DatagramNet;
@@ -27,6 +30,7 @@ use crate::plugin::Load;
 use crate::plugin::Output;
 use crate::plugin::OutputContext;
 use crate::plugin::Sent;
+use crate::stdx::duration;
 
 /// Lines are put into one datagram up to this size, in bytes: what an Ethernet frame carries.
 const DATAGRAM: usize = 1400;
@@ -36,14 +40,19 @@ const KEEP_ALIVE: Duration = Duration::from_hours(2);
 /// Sends the lines `name value time` of payloads to Carbon.
 ///
 /// A line that is none is refused, with the line in the report; the others of its record are sent.
-/// Over TCP lines count as delivered when they have come as far as Carbon's machine.
+/// Over TCP lines count as delivered when they have come as far as Carbon's machine. When a connection
+/// breaks, what was sent within `resend_window` is sent again: Carbon may have died with it. A point that
+/// comes twice is the same point.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Settings")]
 pub(super) struct CarbonOutput {
     place: Place,
     is_pickled: bool,
+    resend_window: Duration,
     connection: Option<Connection>,
     arrivals: Arrivals,
+    rewind: Rewind,
+    memory: Memory,
     sender: Option<Sender>,
 }
 
@@ -66,6 +75,15 @@ struct Settings {
     /// Whether the system asks a silent other side now and then whether it is alive.
     #[serde(default)]
     tcp_keep_alive: bool,
+    /// How much of what was sent last is sent again on a new connection, over TCP. Longer than Carbon
+    /// takes to store what it has read; 0 sends nothing again. In seconds.
+    #[serde(default = "one_minute", deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    resend_window: Duration,
+}
+
+fn one_minute() -> Duration {
+    Duration::from_mins(1)
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -99,8 +117,11 @@ impl TryFrom<Settings> for CarbonOutput {
         Ok(CarbonOutput {
             place,
             is_pickled,
+            resend_window: settings.resend_window,
             connection: None,
             arrivals: Arrivals::new(),
+            rewind: Rewind::default(),
+            memory: Memory::default(),
             sender: None,
         })
     }
@@ -129,11 +150,16 @@ impl Described for CarbonOutput {
 
 #[async_trait]
 impl Output for CarbonOutput {
-    async fn open(&mut self, _cx: &OutputContext) -> Result<(), Failure> {
+    async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         match &self.place {
             Place::Tcp(connector) => {
                 self.arrivals = Arrivals::new();
-                self.connection.insert(Connection::new(connector.clone())).open().await
+                let mut connection = Connection::new(connector.clone());
+                connection.open().await?;
+                self.connection = Some(connection);
+                self.memory = cx.memory.clone();
+                self.rewind = Rewind::recall(&cx.memory).open(self.resend_window, cx);
+                Ok(())
             }
             Place::Udp(address) => {
                 let opened = Sender::open(address, None).await;
@@ -178,8 +204,23 @@ impl Output for CarbonOutput {
 
     async fn settled(&mut self) -> Result<u64, Failure> {
         match &mut self.connection {
-            Some(connection) => self.arrivals.settled(connection).await,
+            Some(connection) => {
+                let entry = self.arrivals.settled(connection).await?;
+                self.rewind.settled(entry, Instant::now());
+                Ok(entry)
+            }
             None => std::future::pending().await,
+        }
+    }
+
+    fn returns_to(&self) -> Option<u64> {
+        self.rewind.to()
+    }
+
+    async fn idle(&mut self) -> Result<(), Failure> {
+        match &mut self.connection {
+            Some(connection) if self.rewind.is_on() => Err(connection.ended().await),
+            _ => std::future::pending().await,
         }
     }
 
@@ -191,7 +232,10 @@ impl Output for CarbonOutput {
     }
 
     async fn close(&mut self) {
-        if let Some(connection) = &mut self.connection {
+        if let Some(mut connection) = self.connection.take() {
+            let mut rewind = std::mem::take(&mut self.rewind);
+            rewind.broke(Instant::now());
+            rewind.leave(&self.memory);
             connection.close().await;
         }
     }

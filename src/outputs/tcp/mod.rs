@@ -37,7 +37,8 @@ use crate::stdx::duration;
 ///
 /// With `protocol = "heka"`, what the other side's system has acknowledged counts as sent; what has not
 /// been when a connection ends is sent again on the next, so that records may come twice. What is lost
-/// is what the other side's system had acknowledged and a program that died had not read.
+/// is what the other side's system had acknowledged and a program that died had not read, unless
+/// `resend_window` has it sent again.
 ///
 /// With `protocol = "ack"` the other side is a `TcpInput` of this engine, and what counts as sent is
 /// durable in its journal: nothing is lost, and at one aggregator nothing comes twice, whichever side
@@ -101,6 +102,11 @@ pub(super) struct TcpOutput {
     /// After so many records a new connection is made, for a balancer to choose again; 0 is never.
     #[serde(default)]
     reconnect_after: usize,
+    /// With `protocol = "heka"`, how much of what was sent last is sent again when a connection has
+    /// broken: the program at the other end may have died with it. What it had comes twice. In seconds.
+    #[serde(default, deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Written")]
+    resend_window: Duration,
     #[serde(skip)]
     line: Option<Line>,
 }
@@ -191,6 +197,10 @@ impl Described for TcpOutput {
             !is_ack || !is_given,
             "`reconnect_after` is `rebalance_interval` with `ack`"
         );
+        anyhow::ensure!(
+            !is_ack || self.resend_window.is_zero(),
+            "`resend_window` has no place beside `ack`, with which nothing is lost"
+        );
         self.connectors().map(drop)
     }
 }
@@ -202,7 +212,8 @@ impl Output for TcpOutput {
         let places = Places::new(connectors, cx.memory.clone());
         self.line = Some(match self.protocol {
             Protocol::Heka => {
-                Line::Plain(Box::new(Plain::open(places, self.reconnect_after).await?))
+                let open = Plain::open(places, cx, self.reconnect_after, self.resend_window);
+                Line::Plain(Box::new(open.await?))
             }
             Protocol::Ack => {
                 let bounds = Bounds {
@@ -241,7 +252,8 @@ impl Output for TcpOutput {
     async fn idle(&mut self) -> Result<(), Failure> {
         match &mut self.line {
             Some(Line::Agent(agent)) => agent.idle().await,
-            Some(Line::Plain(_)) | None => std::future::pending().await,
+            Some(Line::Plain(plain)) => plain.idle().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -258,7 +270,10 @@ impl Output for TcpOutput {
     }
 
     fn returns_to(&self) -> Option<u64> {
-        self.agent()?.returns_to()
+        match self.line.as_ref()? {
+            Line::Agent(agent) => agent.returns_to(),
+            Line::Plain(plain) => plain.returns_to(),
+        }
     }
 
     fn pauses_until(&self) -> Option<Instant> {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 use crate::net::Connector;
+use crate::outputs::rewind::Rewind;
 use crate::stdx::random::Random;
 
 /// How long a place that has failed is tried last.
@@ -31,6 +32,8 @@ pub(super) struct Memory {
     pub(super) served_by: Option<String>,
     /// The journal turned out to have lost its end.
     pub(super) has_lost_its_end: bool,
+    /// What may have been lost, where nobody acknowledges.
+    pub(super) rewind: Rewind,
 }
 
 impl Places {

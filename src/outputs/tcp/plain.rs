@@ -1,12 +1,17 @@
 //! Records as they are, over a protocol that acknowledges nothing; see [`Arrivals`].
 
+use std::time::Duration;
+use std::time::Instant;
+
 use anyhow::anyhow;
 
 use super::places::Places;
 use crate::outputs::arrivals::Arrivals;
 use crate::outputs::connection::Connection;
+use crate::outputs::rewind::Rewind;
 use crate::plugin::Failure;
 use crate::plugin::Load;
+use crate::plugin::OutputContext;
 use crate::plugin::Sent;
 
 /// A connection, and what was written to it.
@@ -18,22 +23,32 @@ pub(super) struct Plain {
     /// Records on this connection.
     sent: usize,
     arrivals: Arrivals,
+    rewind: Rewind,
+    places: Places,
 }
 
 impl Plain {
     /// Connects to the first of the places that answers.
-    pub(super) async fn open(places: Places, reconnect_after: usize) -> Result<Plain, Failure> {
+    pub(super) async fn open(
+        places: Places,
+        cx: &OutputContext,
+        reconnect_after: usize,
+        resend_window: Duration,
+    ) -> Result<Plain, Failure> {
         let mut failed = Failure::Retry(anyhow!("there is no address"));
         for connector in places.in_turn() {
             let address = connector.address().to_string();
             let mut connection = Connection::new(connector);
             match connection.open().await {
                 Ok(()) => {
+                    let rewind = places.recall(|memory| std::mem::take(&mut memory.rewind));
                     return Ok(Plain {
                         connection,
                         reconnect_after,
                         sent: 0,
                         arrivals: Arrivals::new(),
+                        rewind: rewind.open(resend_window, cx),
+                        places,
                     });
                 }
                 Err(failure) => {
@@ -81,7 +96,21 @@ impl Plain {
 
     /// Resolves when more has arrived; gives the entry up to which.
     pub(super) async fn settled(&mut self) -> Result<u64, Failure> {
-        self.arrivals.settled(&mut self.connection).await
+        let entry = self.arrivals.settled(&mut self.connection).await?;
+        self.rewind.settled(entry, Instant::now());
+        Ok(entry)
+    }
+
+    /// Resolves when the other side has closed, where something has to be sent again then.
+    pub(super) async fn idle(&mut self) -> Result<(), Failure> {
+        if self.rewind.is_on() {
+            return Err(self.connection.ended().await);
+        }
+        std::future::pending().await
+    }
+
+    pub(super) fn returns_to(&self) -> Option<u64> {
+        self.rewind.to()
     }
 
     /// Resolves when all has arrived.
@@ -90,6 +119,9 @@ impl Plain {
     }
 
     pub(super) async fn close(&mut self) {
+        let mut rewind = std::mem::take(&mut self.rewind);
+        rewind.broke(Instant::now());
+        self.places.recall(|memory| memory.rewind = rewind);
         self.connection.close().await;
     }
 

@@ -1,5 +1,6 @@
 //! Lines of syslog to a real rsyslogd, in both forms, over UDP and TCP.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
@@ -10,6 +11,8 @@ use super::server::Server;
 use super::server::free_port;
 use crate::harness::Place;
 use crate::suite::test_with;
+
+const LINES: usize = 5000;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![test_with(&["rsyslogd"], "destinations::rsyslogd_reads_every_form", every_form)]
@@ -35,8 +38,10 @@ fn every_form() -> anyhow::Result<()> {
     let place = Place::new(&format!(
         "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
          decoder = ''\n{}{}{}{}",
-        output("counted", "TcpOutput", tcp, "framing = 'octet_counted'\nmessage_id = 'M1'"),
-        output("newline", "TcpOutput", tcp, "framing = 'newline'"),
+        output("counted", "TcpOutput", tcp, "framing = 'octet_counted'\nmessage_id = 'M1'")
+            .replace("retries", "resend_window = 10\nretries"),
+        output("newline", "TcpOutput", tcp, "framing = 'newline'")
+            .replace("retries", "resend_window = 10\nretries"),
         output("old", "TcpOutput", tcp, "framing = 'octet_counted'\nformat = 'rfc3164'"),
         output("datagram", "UdpOutput", udp, ""),
     ))?;
@@ -65,16 +70,23 @@ fn every_form() -> anyhow::Result<()> {
     expect(&mut engine, "newline local3 7 - [first text]")?;
     expect(&mut engine, "old local3 7 - [ first text]")?;
     expect(&mut engine, "datagram local3 7 - [first text]")?;
+    // Killed under load: what it has not read, or not written, is sent again.
+    let lines = |numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|number| format!("line {number}\n")).collect()
+    };
+    stream.write_all(lines(0..LINES / 2).as_bytes())?;
+    expect(&mut engine, "counted local3 7 M1 [line 0]")?;
     drop(server);
-    for number in 0..50 {
-        writeln!(stream, "line {number}")?;
-    }
+    stream.write_all(lines(LINES / 2..LINES).as_bytes())?;
     let _server = start(&place, tcp)?;
-    for name in ["counted", "newline"] {
-        for number in 0..50 {
-            let id = if name == "counted" { "M1" } else { "-" };
-            expect(&mut engine, &format!("{name} local3 7 {id} [line {number}]"))?;
-        }
+    for (name, id) in [("counted", "M1"), ("newline", "-")] {
+        let waited = engine.wait_for("all lines", |_| {
+            let text = place.read("out");
+            let found: HashSet<&str> = text.lines().collect();
+            let expected = |number| format!("{name} local3 7 {id} [line {number}]");
+            (0..LINES).all(|number| found.contains(&*expected(number))).then_some(())
+        });
+        waited.map_err(|error| error.context(name))?;
     }
     engine.stop()?.expect_code(0)?;
     Ok(())

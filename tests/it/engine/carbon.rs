@@ -22,12 +22,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     let as_lines = || points_are_kept(false);
     let as_pickles = || points_are_kept(true);
     vec![
-        test_with(&programs, "carbon::points_are_kept_over_a_restart", as_lines),
-        test_with(&programs, "carbon::pickled_points_are_kept_over_a_restart", as_pickles),
+        test_with(&programs, "carbon::points_are_kept_over_a_kill", as_lines),
+        test_with(&programs, "carbon::pickled_points_are_kept_over_a_kill", as_pickles),
     ]
 }
 
-/// A carbon-cache, ended when dropped.
+/// How many metrics there are, and how many points each has between two kills.
+const METRICS: u64 = 20;
+const PART: u64 = 300;
+
+/// A carbon-cache, killed when dropped.
 struct Carbon(Child);
 
 impl Carbon {
@@ -76,7 +80,7 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
              USER =\nLINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = {port}\n\
              PICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = {pickle}\n\
              CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = {query}\n\
-             MAX_UPDATES_PER_SECOND = 5000\nMAX_CREATES_PER_MINUTE = inf\n\
+             MAX_UPDATES_PER_SECOND = 5\nMAX_CREATES_PER_MINUTE = inf\n\
              ENABLE_TAGS = False\nWHISPER_AUTOFLUSH = True\n"
         ),
     )?;
@@ -88,15 +92,25 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
     let mut points = Vec::new();
     for part in 0..3_u64 {
         if part > 0 {
+            // Under load: it has read what it has not stored, and not read what its system has.
+            let first = points[points.len() - usize::try_from(PART)?];
+            // It stores one metric after the other, by order.
+            engine.wait_for("the first metric to be stored", |_| {
+                [0, METRICS - 1].iter().any(|metric| holds(&place, *metric, &[first])).then_some(())
+            })?;
             drop(carbon);
             carbon = Carbon::start(&place, port)?;
         }
-        for number in part * 10..(part + 1) * 10 {
-            let (value, time) = (number * 3 + 1, now - 60 * (40 - number));
-            writeln!(stream, "heka.test {value} {time}")?;
+        for number in part * PART..(part + 1) * PART {
+            let (value, time) = (number * 3 + 1, now - 60 * (3 * PART + 10 - number));
+            let lines: String =
+                (0..METRICS).map(|metric| format!("heka.test{metric} {value} {time}\n")).collect();
+            stream.write_all(lines.as_bytes())?;
             points.push((time, value));
         }
-        expect(&place, &mut engine, &points)?;
+    }
+    for metric in 0..METRICS {
+        expect(&place, &mut engine, metric, &points)?;
     }
     engine.stop()?.expect_code(0)?;
     drop(carbon);
@@ -104,15 +118,22 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
 }
 
 /// Waits until the file of the metric holds these points.
-fn expect(place: &Place, engine: &mut Engine, points: &[(u64, u64)]) -> anyhow::Result<()> {
-    let file = place.path("whisper/heka/test.wsp");
-    engine.wait_for("the points", |_| {
-        let fetched = Command::new("whisper-fetch").arg(&file).output().ok()?;
-        let text = String::from_utf8_lossy(&fetched.stdout).into_owned();
-        let holds = |(time, value): &(u64, u64)| {
-            let row = format!("{time}\t{value}.");
-            text.lines().any(|line| line.starts_with(&row))
-        };
-        points.iter().all(holds).then_some(())
-    })
+fn expect(
+    place: &Place,
+    engine: &mut Engine,
+    metric: u64,
+    points: &[(u64, u64)],
+) -> anyhow::Result<()> {
+    engine.wait_for("the points", |_| holds(place, metric, points).then_some(()))
+}
+
+fn holds(place: &Place, metric: u64, points: &[(u64, u64)]) -> bool {
+    let file = place.path(&format!("whisper/heka/test{metric}.wsp"));
+    let Ok(fetched) = Command::new("whisper-fetch").arg(&file).output() else { return false };
+    let text = String::from_utf8_lossy(&fetched.stdout).into_owned();
+    let is_there = |(time, value): &(u64, u64)| {
+        let row = format!("{time}\t{value}.");
+        text.lines().any(|line| line.starts_with(&row))
+    };
+    points.iter().all(is_there)
 }
