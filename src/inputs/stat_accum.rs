@@ -4,7 +4,11 @@
 //! hold one value each for every number, and whose field `stat_accum_name` says who is meant. A
 //! modifier is `c` (counter), `ms` (timer), `g` (gauge), `g+` (a change to a gauge), `h` (histogram) or
 //! `s` (set, with the member as text in the field `member`); where there are none all are counters, and
-//! where there is no sampling it is 1. A name may have tags behind it, `hits;env=prod`. It is a filter in truth: what it has counted is its state, and survives a crash.
+//! where there is no sampling it is 1. A name may have tags behind it, `hits;env=prod`. It is a filter in
+//! truth: what it has counted is its state, and survives a crash.
+//!
+//! A round is as long as `ticker_interval` says, as in Heka; where ticks were missed, as by a machine that
+//! stood still, it is as long as it was, so that rates are those there were.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,6 +19,7 @@ use anyhow::bail;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::Serialize;
 
 use crate::analysis::stats::Kind;
 use crate::analysis::stats::Stats;
@@ -139,7 +144,7 @@ impl Filter for StatAccumInput {
                 &[("plugin", cx.name)],
             ),
             settings: self.clone(),
-            stats: Stats::default(),
+            state: State::default(),
         }))
     }
 }
@@ -150,6 +155,14 @@ struct Accumulator {
     seconds: f64,
     settings: StatAccumInput,
     refused: Arc<Counter>,
+    state: State,
+}
+
+/// What survives.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct State {
+    /// Engine time of the last round's end, in nanoseconds.
+    told: Option<u64>,
     stats: Stats,
 }
 
@@ -176,11 +189,11 @@ impl Filtering for Accumulator {
     }
 
     fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        Ok(Some(serde_json::to_vec(&self.stats)?))
+        Ok(Some(serde_json::to_vec(&self.state)?))
     }
 
     fn restore(&mut self, state: &[u8]) -> anyhow::Result<Vec<String>> {
-        self.stats = serde_json::from_slice(state).context("the state is none of a stataccum")?;
+        self.state = serde_json::from_slice(state).context("the state is none of a stataccum")?;
         Ok(Vec::new())
     }
 }
@@ -205,7 +218,7 @@ impl Accumulator {
             let is_taken = match (name, number_of(number), rate) {
                 (Some(name), Some(value), Some(rate)) if !name.is_empty() => {
                     let member = member.and_then(|member| member.as_bytes());
-                    record(&mut self.stats, modifier, name, (value, rate), member)
+                    record(&mut self.state.stats, modifier, name, (value, rate), member)
                 }
                 _ => false,
             };
@@ -221,11 +234,12 @@ impl Accumulator {
         // By tags; what has none comes first.
         let mut groups: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
         let telling = Telling {
-            seconds: self.seconds,
+            seconds: length(self.state.told, call.engine_time, self.seconds),
             thresholds: &settings.percent_threshold,
             delete_idle: settings.delete_idle_stats,
         };
-        let names = self.stats.tell(&telling, |told| {
+        self.state.told = Some(call.engine_time);
+        let names = self.state.stats.tell(&telling, |told| {
             let (name, tags) = told.name.split_once(';').unwrap_or((told.name, ""));
             let number = (settings.full_name(&Told { name, ..told }), told.value);
             match groups.get_mut(tags) {
@@ -285,6 +299,13 @@ impl Accumulator {
             (call.on_failure)(FilterFailure { message: None, reason: error.to_string() });
         }
     }
+}
+
+/// How long a round was, in seconds, that was to be `asked` long. A tick is never quite on time, and
+/// that is no reason for rates to flicker.
+fn length(began: Option<u64>, now: u64, asked: f64) -> f64 {
+    let passed = began.map_or(asked, |began| now.saturating_sub(began) as f64 / 1e9);
+    if passed > 1.5 * asked { passed } else { asked }
 }
 
 /// All numbers in one group, with the tags behind their names.
@@ -382,11 +403,15 @@ mod tests {
     }
 
     fn call(work: impl FnOnce(&mut FilterCall<'_>)) -> Batch {
+        call_at(1, work)
+    }
+
+    fn call_at(engine_time: u64, work: impl FnOnce(&mut FilterCall<'_>)) -> Batch {
         let mut out = Batch::new();
         work(&mut FilterCall {
             entry: 1,
             time: 77_000_000_000,
-            engine_time: 1,
+            engine_time,
             out: &mut out,
             on_failure: &mut |failure| panic!("{failure:?}"),
         });
@@ -439,6 +464,24 @@ mod tests {
              stats.timers.t.mean 8 77\nstats.timers.t.mean_90 8 77\n\
              stats.timers.t.upper_90 8 77\nstats.gauges.load 0.5 77\nstats.statsd.numStats 3 77\n"
         );
+    }
+
+    #[test]
+    fn a_round_is_as_long_as_asked_unless_ticks_were_missed() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut filter = start("");
+        // The first round, one a little late, one after a minute.
+        for (seconds, rate) in [(7, "2"), (20, "2"), (80, "0.3333333333333333")] {
+            let heard = numbers("accum", &[("hits", 20.0, "c")]);
+            call(|call| filter.process(&heard, &[0], call).unwrap());
+            let state = filter.snapshot().unwrap().unwrap();
+            filter = start("");
+            filter.restore(&state).unwrap();
+            let out = call_at(seconds * SECOND, |call| filter.timer(call).unwrap());
+            let text = String::from_utf8_lossy(out.message(0).payload()).into_owned();
+            let expected = format!("stats.counters.hits.rate {rate} 77\n");
+            assert!(text.starts_with(&expected), "{text}");
+        }
     }
 
     #[test]
