@@ -92,7 +92,6 @@ fn no_such_kind(
 
 /// Returns what to do in place of a kind that Heka had and that does not exist yet.
 pub fn replacement(kind: &str) -> Option<&'static str> {
-    const LATER: &str = "it comes with a later release";
     Some(match kind {
         "CassandraInput" | "CassandraOutput" => {
             "this build is without it; `cargo build --release --features cassandra` has it, or \
@@ -106,28 +105,23 @@ pub fn replacement(kind: &str) -> Option<&'static str> {
             "it comes with a later release; until then LogstreamerInput reads the log files of \
              containers"
         }
-        "HttpInput" => {
-            "it comes with a later release; until then ProcessInput can run `curl` on a ticker"
-        }
-        "StatsdInput" => "it comes with a later release; StatFilter counts what messages say",
         "ProcessDirectoryInput" => {
             "write a ProcessInput for each program: the configuration is reloaded while it runs"
         }
         "LogfileInput" | "LogfileDirectoryManagerInput" => "use LogstreamerInput",
-        "GeoIpDecoder" | "PayloadXmlDecoder" => LATER,
+        "GeoIpDecoder" => {
+            "it comes with a later release; the Lua module `geoip` looks addresses up in a decoder of \
+             your own"
+        }
+        "PayloadXmlDecoder" => {
+            "it comes with a later release; a SandboxDecoder can read XML with LPeg"
+        }
         "StatsToFieldsDecoder" => {
             "it comes with a later release; StatAccumInput gives fields with \
              `emit_in_fields = true`"
         }
-        "ESJsonEncoder" | "ESLogstashV0Encoder" => {
-            "it comes with a later release; JsonEncoder writes a message as a line of JSON"
-        }
-        "ElasticSearchOutput" => "it comes with a later release; HttpOutput can send to an index",
         "DashboardOutput" => "it comes with a later release; `heka run` shows what is flowing",
-        "IrcOutput" | "NagiosOutput" | "SmtpOutput" => {
-            "it comes with a later release; HttpOutput can send alerts to a web hook"
-        }
-        "WhisperOutput" => "use CarbonOutput, and let Graphite store the figures",
+        "IrcOutput" => "it comes with a later release; HttpOutput can send alerts to a web hook",
         _ => return None,
     })
 }

@@ -12,6 +12,7 @@ use crate::message::Batch;
 use crate::message::frame;
 use crate::plugin::Defaults;
 use crate::plugin::Engine;
+use crate::stdx::nearest::nearest;
 
 /// Reports messages that would not go into an entry of the journal.
 pub(super) fn sizes(
@@ -87,6 +88,48 @@ fn reaches(parts: &Parts, from: &str, wanted: &str, depth: usize) -> bool {
                 .iter()
                 .any(|used| used == wanted || reaches(parts, used, wanted, depth + 1))
         })
+}
+
+/// Reports what counts for a StatAccumInput that is not there: its numbers would be summed up by
+/// nobody here. They may be by another engine that gets the messages, so a missing one is no mistake.
+pub(super) fn accumulators(config: &Config, problems: &mut Vec<Problem>) {
+    #[derive(serde::Deserialize)]
+    struct Counting {
+        stat_accum_name: Option<String>,
+    }
+    let counting = ["StatFilter", "StatsdInput"];
+    for section in config.sections.iter().filter(|section| counting.contains(&&*section.kind)) {
+        let read =
+            section.settings.read(|table| <Counting as serde::Deserialize>::deserialize(table));
+        // What cannot be read is reported where the section is.
+        let Ok(Counting { stat_accum_name }) = read else { continue };
+        let name = stat_accum_name.as_deref().unwrap_or("StatAccumInput");
+        let place = section.place_of_key("stat_accum_name");
+        match config.section(name) {
+            Some(meant) if meant.kind == "StatAccumInput" => {}
+            Some(meant) => {
+                let message = format!("`{name}` is a {}, not a StatAccumInput", meant.kind);
+                let problem = Problem::error(message).at(&place);
+                problems.push(problem.at_labelled(&meant.place, "described here"));
+            }
+            None => {
+                let message = format!(
+                    "nothing sums up what {} counts: there is no StatAccumInput `{name}`",
+                    section.name
+                );
+                let accumulators =
+                    config.sections.iter().filter(|section| section.kind == "StatAccumInput");
+                let help = match nearest(name, accumulators.map(|section| &*section.name)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "add a section [{name}], with `type = \"StatAccumInput\"`, here or where \
+                         the messages go"
+                    ),
+                };
+                problems.push(Problem::warning(message).at(&place).help(help));
+            }
+        }
+    }
 }
 
 /// Reports filters that would load scripts from anybody.

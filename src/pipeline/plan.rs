@@ -137,6 +137,7 @@ impl Plan {
         let Draft { parts, inputs, filters, outputs, .. } = draft;
         checks::decoders(&parts, &config, problems);
         checks::managers(&filters, &config, problems);
+        checks::accumulators(&config, problems);
         memory::check(&config, (&engine, &journal), (&filters, &outputs), problems);
         let (catalog, parts) = (*catalog, Arc::new(parts));
         Plan { config, catalog, engine, journal, parts, inputs, filters, outputs }

@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("check::what_may_not_be_meant_is_shown", what_may_not_be_meant_is_shown),
         test("check::every_mistake_of_a_script_is_shown", every_mistake_of_a_script_is_shown),
         test("check::scripts_and_a_configuration_do_not_mix", scripts_and_configuration),
+        test("check::numbers_that_nobody_sums_up_are_noticed", numbers_that_nobody_sums_up),
     ]
 }
 
@@ -101,4 +102,32 @@ fn scripts_and_configuration() -> anyhow::Result<()> {
     let finished = place.heka(&["check", "heka.toml", "x.lua"], "")?.expect_code(2)?;
     anyhow::ensure!(finished.stderr.contains("at a time"), "{}", finished.stderr);
     Ok(())
+}
+
+fn numbers_that_nobody_sums_up() -> anyhow::Result<()> {
+    let check = |sections: &str, code: i32, expected: &[&str]| -> anyhow::Result<()> {
+        let place = Place::new(&format!(
+            "[counts]\ntype = 'StatFilter'\nmessage_matcher = 'TRUE'\n\
+             [counts.Metric.all]\ntype = 'Counter'\nname = 'all'\nvalue = '1'\n{sections}"
+        ))?;
+        let finished = place.heka(&["check", "heka.toml"], "")?.expect_code(code)?;
+        for text in expected {
+            anyhow::ensure!(finished.stderr.contains(text), "{text}: {}", finished.stderr);
+        }
+        anyhow::ensure!(!expected.is_empty() || finished.stderr.is_empty(), "{}", finished.stderr);
+        Ok(())
+    };
+    check("[StatAccumInput]\n", 0, &[])?;
+    check("", 0, &["there is no StatAccumInput `StatAccumInput`", "add a section"])?;
+    check(
+        "[StatAccumInput]\n[listens]\ntype = 'StatsdInput'\nstat_accum_name = 'StatAcumInput'\n",
+        0,
+        &["nothing sums up what listens counts", "heka.toml:", "did you mean `StatAccumInput`?"],
+    )?;
+    check(
+        "[StatAccumInput]\ntype = 'LogOutput'\nmessage_matcher = 'TRUE'\n\
+         encoder = 'PayloadEncoder'\n",
+        2,
+        &["`StatAccumInput` is a LogOutput, not a StatAccumInput", "described here"],
+    )
 }

@@ -90,7 +90,8 @@ impl Described for StatFilter {
     const ABOUT: &'static str = "Reads numbers from messages, for StatAccumInput to sum up.";
     const EXAMPLE: &'static str = "[StatFilter]\nmessage_matcher = \"Type == 'nginx.access'\"\n\n\
         [StatFilter.Metric.hits]\ntype = \"Counter\"\n\
-        name = \"http.%Hostname%.%status%\"\nvalue = \"1\"\nreplace_dot = true\n";
+        name = \"http.%Hostname%.%status%\"\nvalue = \"1\"\nreplace_dot = true\n\n\
+        [StatAccumInput]\nticker_interval = 10\n";
 }
 
 impl Filter for StatFilter {
