@@ -31,10 +31,10 @@ pub struct Told {
 struct State {
     /// Why the channel has ended.
     ended: Option<String>,
-    /// The numbers of what was published and is not confirmed.
+    /// The numbers of what was published and of which the broker has not said what became.
     outstanding: BTreeSet<u64>,
-    /// How many the broker did not take.
-    refused: usize,
+    /// The numbers of what it did not take. What it confirms later together does not mean them.
+    refused: BTreeSet<u64>,
     /// Why, and how many, it gave back because they belong in no queue.
     returned: Option<(String, usize)>,
 }
@@ -90,7 +90,7 @@ impl Told {
             let changed = self.changed.notified();
             let is_done = {
                 let state = self.state();
-                state.ended.is_some() || state.outstanding.len() == state.refused
+                state.ended.is_some() || state.outstanding.is_empty()
             };
             if is_done {
                 break;
@@ -98,35 +98,40 @@ impl Told {
             changed.await;
         }
         let mut state = self.state();
+        let refused = std::mem::take(&mut state.refused);
+        let mut outstanding = std::mem::take(&mut state.outstanding);
+        outstanding.extend(&refused);
         Outcome {
-            refused: std::mem::take(&mut state.refused),
+            refused: refused.len(),
             returned: state.returned.take(),
-            outstanding: std::mem::take(&mut state.outstanding).into_iter().collect(),
+            outstanding: outstanding.into_iter().collect(),
             ended: state.ended.clone(),
         }
     }
 
     fn confirm(&self, number: u64, is_multiple: bool) {
+        self.hear(number, is_multiple, |_, _| {});
+    }
+
+    fn refuse(&self, number: u64, is_multiple: bool) {
+        self.hear(number, is_multiple, |state, numbers| state.refused.extend(numbers));
+    }
+
+    /// Hears what became of one, or of all up to it that nothing was said of; zero is the last then.
+    fn hear(&self, number: u64, is_multiple: bool, note: impl FnOnce(&mut State, &BTreeSet<u64>)) {
         let mut state = self.state();
-        if is_multiple {
-            state.outstanding = state.outstanding.split_off(&(number + 1));
-        } else {
-            state.outstanding.remove(&number);
+        let last = if is_multiple && number == 0 { u64::MAX } else { number };
+        let first = if is_multiple { 0 } else { number };
+        let meant: BTreeSet<u64> = state.outstanding.range(first..=last).copied().collect();
+        for number in &meant {
+            state.outstanding.remove(number);
         }
-        let is_done = state.outstanding.len() == state.refused;
+        note(&mut state, &meant);
+        let is_done = state.outstanding.is_empty();
         drop(state);
         if is_done {
             self.changed.notify_waiters();
         }
-    }
-
-    fn refuse(&self, number: u64, is_multiple: bool) {
-        let mut state = self.state();
-        let first = if is_multiple { 0 } else { number };
-        let count = state.outstanding.range(first..=number).count();
-        state.refused = (state.refused + count).min(state.outstanding.len());
-        drop(state);
-        self.changed.notify_waiters();
     }
 
     fn give_back(&self, reason: String) {
@@ -242,6 +247,25 @@ mod tests {
             },
             &[3],
             1,
+        )
+        .await;
+        // Those confirmed together are those that nothing was said of before.
+        check(
+            |told| {
+                told.refuse(3, false);
+                told.confirm(6, true);
+            },
+            &[3],
+            1,
+        )
+        .await;
+        check(
+            |told| {
+                told.refuse(2, true);
+                told.confirm(0, true);
+            },
+            &[1, 2],
+            2,
         )
         .await;
         check(
