@@ -44,7 +44,10 @@ where
             };
             let name = cx.name.clone();
             let ended = match shaken {
-                Ok((stream, _permit)) => receive(stream, cx).await,
+                Ok((stream, place)) => tokio::select! {
+                    ended = receive(stream, cx) => ended,
+                    () = place.is_wanted() => Ok(()),
+                },
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = ended {

@@ -10,15 +10,15 @@ use socket2::TcpKeepalive;
 use socket2::Type;
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 
 use super::Address;
 use super::Error;
 use super::Peer;
+use super::Place;
 use super::Stream;
 use super::address;
-use super::address::Place;
+use super::address::Place as Where;
+use super::places::Places;
 use super::stream::Raw;
 use super::tls;
 
@@ -34,7 +34,8 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 pub struct Options {
     /// Time without traffic until the other side is asked whether it is alive; `None` never asks.
     pub keep_alive: Option<Duration>,
-    /// How many connections there are at most; further ones wait.
+    /// How many connections there are at most; further ones wait, until one ends or is quiet for a
+    /// minute.
     pub max_connections: usize,
     /// TLS, where it is spoken.
     pub tls: Option<Arc<tls::Server>>,
@@ -49,7 +50,7 @@ pub struct Listener {
     socket: Listening,
     address: Address,
     options: Options,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     /// The path to take away at the end.
     path: Option<String>,
 }
@@ -61,13 +62,13 @@ enum Listening {
 }
 
 /// A connection that was accepted and has not shaken hands yet. It counts among the connections of
-/// its listener until its permit is dropped.
+/// its listener until its place is dropped.
 #[derive(Debug)]
 pub struct Accepted {
     raw: Raw,
     peer: Peer,
     tls: Option<Arc<rustls::ServerConfig>>,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Listener {
@@ -79,20 +80,20 @@ impl Listener {
         let failed = || Error::socket("listen on", address);
         let mut path = None;
         let socket = match &address.0 {
-            Place::Host { host, port, family } => {
+            Where::Host { host, port, family } => {
                 let found = address::resolve(host, *port, *family).await?;
                 Listening::Tcp(listen(&found).and_then(TcpListener::from_std).map_err(failed())?)
             }
-            Place::Unix(name) => {
+            Where::Unix(name) => {
                 address::clear_stale(name, Type::STREAM);
                 let socket = listen_unix(name, options.mode);
                 let socket = socket.and_then(UnixListener::from_std).map_err(failed())?;
                 path = (!name.starts_with('@')).then(|| name.clone());
                 Listening::Unix(socket)
             }
-            Place::Descriptor(number) => adopt(*number).map_err(failed())?,
+            Where::Descriptor(number) => adopt(*number).map_err(failed())?,
         };
-        let places = Arc::new(Semaphore::new(options.max_connections.clamp(1, 1 << 20)));
+        let places = Places::new(options.max_connections);
         Ok(Listener { socket, address: address.clone(), options, places, path })
     }
 
@@ -109,8 +110,7 @@ impl Listener {
     /// # Errors
     /// When the socket is broken; a connection that fails is not an error of the listener.
     pub async fn accept(&self) -> Result<Accepted, Error> {
-        let places = Arc::clone(&self.places);
-        let permit = places.acquire_owned().await.expect("the semaphore is never closed");
+        let place = self.places.take(&self.address).await;
         loop {
             match self.accept_raw().await {
                 Ok((raw, peer)) => {
@@ -118,7 +118,7 @@ impl Listener {
                         raw,
                         peer,
                         tls: self.options.tls.as_ref().map(|tls| tls.current()),
-                        permit,
+                        place,
                     });
                 }
                 Err(error) if is_of_connection(&error) => {}
@@ -174,17 +174,19 @@ impl Accepted {
         self
     }
 
-    /// Shakes hands where TLS is spoken. The permit is to be kept as long as the stream.
+    /// Shakes hands where TLS is spoken. The place is to be kept as long as the stream, which is to end
+    /// when the place is wanted.
     ///
     /// # Errors
     /// When the client fails the handshake or takes too long over it.
-    pub async fn shake_hands(self) -> Result<(Stream, OwnedSemaphorePermit), Error> {
+    pub async fn shake_hands(self) -> Result<(Stream, Place), Error> {
         let Some(tls) = self.tls else {
-            return Ok((Stream::plain(self.raw, self.peer), self.permit));
+            let stream = Stream::plain(self.raw, self.peer).with_pulse(self.place.pulse());
+            return Ok((stream, self.place));
         };
         let peer = self.peer.to_string();
         match tokio::time::timeout(HANDSHAKE, Stream::accepted(self.raw, self.peer, tls)).await {
-            Ok(Ok(stream)) => Ok((stream, self.permit)),
+            Ok(Ok(stream)) => Ok((stream.with_pulse(self.place.pulse()), self.place)),
             Ok(Err(error)) => Err(Error::socket("speak tls with", &peer)(error)),
             Err(_) => Err(Error::Timeout(peer, HANDSHAKE)),
         }
@@ -284,7 +286,7 @@ mod tests {
         client.write_all(b"line").await.unwrap();
         client.shutdown().await.unwrap();
         let accepted = listener.accept().await.unwrap();
-        let (mut server, _permit) = accepted.shake_hands().await.unwrap();
+        let (mut server, _place) = accepted.shake_hands().await.unwrap();
         let mut text = String::new();
         server.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "line");
@@ -323,7 +325,7 @@ mod tests {
         let connector = Connector::new(target);
         let (_one, _two) = (connector.connect().await.unwrap(), connector.connect().await.unwrap());
         let first = listener.accept().await.unwrap();
-        assert_eq!(listener.places.available_permits(), 0);
+        assert_eq!(listener.places.free(), 0);
         drop(first);
         listener.accept().await.unwrap();
     }

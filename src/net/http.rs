@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::Error;
 use super::Listener;
 use super::Peer;
+use super::Place;
 use super::Stream;
 use super::Tls;
 use super::accept::Accepted;
@@ -38,6 +39,10 @@ const IDLE_GRACE: Duration = Duration::from_millis(500);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How many requests a client that speaks HTTP/2 may have open.
 const MAX_STREAMS: u32 = 100;
+/// How much of a request and of a connection is held before somebody reads it, in bytes.
+const BUFFERS: (u32, u32) = (64 << 10, 256 << 10);
+/// How large the head of a request may be, in bytes.
+const MAX_HEAD: usize = 64 << 10;
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +64,15 @@ impl Versions {
 
     fn builder(self) -> Builder<TokioExecutor> {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let mut one = builder.http1();
+        one.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD);
         if self == Versions::One {
             return builder.http1_only();
         }
         let mut two = builder.http2();
         two.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
         two.max_concurrent_streams(MAX_STREAMS);
+        two.initial_stream_window_size(BUFFERS.0).initial_connection_window_size(BUFFERS.1);
         builder
     }
 }
@@ -130,11 +137,11 @@ async fn connection(
         shaken = accepted.shake_hands() => shaken,
     };
     match shaken {
-        Ok((stream, permit)) => {
-            if let Err(error) = speak(stream, versions, peer, router, stopping).await {
+        Ok((stream, place)) => {
+            if let Err(error) = speak((stream, &place), versions, peer, router, stopping).await {
                 tracing::debug!(server = &*name, %peer, %error, "http connection ended");
             }
-            drop(permit);
+            drop(place);
         }
         Err(error) => {
             let error = error.with_causes();
@@ -144,7 +151,7 @@ async fn connection(
 }
 
 async fn speak(
-    stream: Stream,
+    (stream, place): (Stream, &Place),
     versions: Versions,
     peer: Peer,
     router: Router,
@@ -177,7 +184,15 @@ async fn speak(
         result = connection.as_mut() => return result,
         // Who says nothing at all has not even said which version it speaks.
         () = silent => return Ok(()),
+        () = place.is_wanted() => connection.as_mut().graceful_shutdown(),
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    if requests.are_open() && !stopping.is_cancelled() {
+        // Who has asked something and waits is answered before it goes.
+        tokio::select! {
+            result = connection.as_mut() => return result,
+            () = stopping.cancelled() => {}
+        }
     }
     let grace = if requests.are_open() { GRACE } else { IDLE_GRACE };
     match tokio::time::timeout(grace, connection).await {

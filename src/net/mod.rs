@@ -18,6 +18,7 @@ mod accept;
 mod address;
 mod connect;
 mod exchange;
+mod places;
 mod queued;
 mod stream;
 
@@ -28,6 +29,7 @@ pub use address::DatagramNet;
 pub use address::StreamNet;
 pub use connect::Connector;
 pub use exchange::Exchange;
+pub use places::Place;
 pub use stream::Peer;
 pub use stream::Stream;
 pub use tls::Tls;

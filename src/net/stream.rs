@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
+use super::places::Pulse;
 use super::queued;
 
 /// A connection that can be read and written.
@@ -25,6 +27,8 @@ use super::queued;
 pub struct Stream {
     transport: Transport,
     peer: Peer,
+    /// Told when something moves, where somebody wants to know.
+    pulse: Option<Arc<Pulse>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +80,13 @@ impl Stream {
             Raw::Tcp(socket) => Transport::Tcp(socket),
             Raw::Unix(socket) => Transport::Unix(socket),
         };
-        Stream { transport, peer }
+        Stream { transport, peer, pulse: None }
+    }
+
+    /// Has `pulse` told when something moves.
+    pub(super) fn with_pulse(mut self, pulse: Arc<Pulse>) -> Stream {
+        self.pulse = Some(pulse);
+        self
     }
 
     /// The socket under it; `None` where TLS is spoken already.
@@ -92,7 +102,7 @@ impl Stream {
     pub(super) async fn accepted(
         raw: Raw,
         peer: Peer,
-        tls: std::sync::Arc<rustls::ServerConfig>,
+        tls: Arc<rustls::ServerConfig>,
     ) -> std::io::Result<Stream> {
         let acceptor = tokio_rustls::TlsAcceptor::from(tls);
         let transport = match raw {
@@ -101,14 +111,14 @@ impl Stream {
                 Transport::TlsUnix(Box::new(acceptor.accept(socket).await?.into()))
             }
         };
-        Ok(Stream { transport, peer })
+        Ok(Stream { transport, peer, pulse: None })
     }
 
     /// Shakes hands as the client.
     pub(super) async fn connected(
         raw: Raw,
         peer: Peer,
-        tls: std::sync::Arc<rustls::ClientConfig>,
+        tls: Arc<rustls::ClientConfig>,
         name: rustls_pki_types::ServerName<'static>,
     ) -> std::io::Result<Stream> {
         let connector = tokio_rustls::TlsConnector::from(tls);
@@ -120,7 +130,7 @@ impl Stream {
                 Transport::TlsUnix(Box::new(connector.connect(name, socket).await?.into()))
             }
         };
-        Ok(Stream { transport, peer })
+        Ok(Stream { transport, peer, pulse: None })
     }
 
     /// Waits for the server to accept the client, certificate included.
@@ -214,12 +224,18 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        match &mut self.transport {
+        let polled = match &mut self.transport {
             Transport::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             Transport::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
             Transport::TlsTcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             Transport::TlsUnix(socket) => Pin::new(socket).poll_read(cx, buffer),
+        };
+        match &self.pulse {
+            Some(pulse) if polled.is_pending() => pulse.wait(),
+            Some(pulse) => pulse.beat(),
+            None => {}
         }
+        polled
     }
 }
 
@@ -229,12 +245,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        match &mut self.transport {
+        let polled = match &mut self.transport {
             Transport::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
             Transport::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
             Transport::TlsTcp(socket) => Pin::new(socket).poll_write(cx, bytes),
             Transport::TlsUnix(socket) => Pin::new(socket).poll_write(cx, bytes),
+        };
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| polled.is_ready()) {
+            pulse.beat();
         }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

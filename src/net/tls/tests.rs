@@ -47,7 +47,7 @@ async fn check(server: &str, client: &str, expected: Result<bool, ()>) {
     let listener = Listener::bind(&address, options).await.unwrap();
     let port = listener.local_address().unwrap().port();
     let serving = tokio::spawn(async move {
-        let (mut stream, _permit) =
+        let (mut stream, _place) =
             listener.accept().await.unwrap().shake_hands().await.map_err(|_| ())?;
         let mut line = [0; 5];
         stream.read_exact(&mut line).await.map_err(|_| ())?;
