@@ -10,6 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use libtest_mimic::Trial;
 
 use super::memory::highest;
@@ -26,6 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("limits::requests::bombs_are_refused", bombs),
         test("limits::requests::nesting_is_refused", nesting),
         test("limits::requests::the_slow_and_the_large_hold_nobody_up", slow_and_large),
+        test("limits::requests::bombs_in_grpc_are_refused", grpc_bombs),
+        test("limits::requests::bodies_that_stand_still_hold_nothing", still_bodies),
         test("limits::requests::files_are_their_owner_s_alone", files_are_private),
         test("limits::requests::no_mistake_shows_a_secret", mistakes_show_no_secret),
         test("limits::requests::an_engine_at_work_shows_no_secret", work_shows_no_secret),
@@ -104,6 +108,77 @@ fn bombs() -> anyhow::Result<()> {
     })?;
     let highest = highest(&engine)?;
     anyhow::ensure!(highest < 200 << 20, "{} MiB resident", highest >> 20);
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// A call of gRPC whose message is packed; gives what `grpc-status` says.
+async fn call(address: SocketAddr, encoding: &str, packed: &[u8]) -> anyhow::Result<String> {
+    let mut framed = vec![1];
+    framed.extend_from_slice(&u32::try_from(packed.len())?.to_be_bytes());
+    framed.extend_from_slice(packed);
+    let connection = tokio::net::TcpStream::connect(address).await?;
+    let (executor, io) = (TokioExecutor::new(), TokioIo::new(connection));
+    let (mut sender, driver) = hyper::client::conn::http2::handshake(executor, io).await?;
+    let driver = tokio::spawn(driver);
+    let path = "opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    let request = axum::http::Request::post(format!("http://{address}/{path}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-encoding", encoding)
+        .body(axum::body::Body::from(framed))?;
+    let response = sender.send_request(request).await?;
+    let status = response.headers().get("grpc-status").context("no status in the head")?;
+    let status = status.to_str()?.to_owned();
+    driver.abort();
+    Ok(status)
+}
+
+fn grpc_bombs() -> anyhow::Result<()> {
+    let (_place, mut engine) = listeners("")?;
+    let otlp = engine.address("otlp")?;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..64 {
+        packer.write_all(&vec![0; 1 << 20])?;
+    }
+    let gzip = packer.finish()?;
+    let zstd = zstd::bulk::compress(&vec![0; 64 << 20], 3)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Too large, and packed in a way that is not known.
+    for (encoding, packed, expected) in [("gzip", &gzip, "3"), ("zstd", &zstd, "12")] {
+        let status = runtime.block_on(call(otlp, encoding, packed))?;
+        anyhow::ensure!(status == expected, "{encoding}: the status is {status}");
+    }
+    let highest = highest(&engine)?;
+    anyhow::ensure!(highest < 200 << 20, "{} MiB resident", highest >> 20);
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+/// Many say that much will come and stop: whoever comes then finds room, small or large.
+fn still_bodies() -> anyhow::Result<()> {
+    let (_place, mut engine) = listeners("")?;
+    let (web, otlp) = (engine.address("web")?, engine.address("otlp")?);
+    let mut still = Vec::new();
+    for address in [web, otlp] {
+        for length in ["Content-Length: 1048576", "Transfer-Encoding: chunked"] {
+            for _ in 0..70 {
+                let mut connection = TcpStream::connect(address)?;
+                let head = format!(
+                    "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                     {length}\r\n\r\n5\r\nbegin"
+                );
+                connection.write_all(head.as_bytes())?;
+                still.push(connection);
+            }
+        }
+    }
+    let large = format!("{{\"a\": \"{}\"}}", "x".repeat(1_000_000));
+    let json = "Content-Type: application/json\r\n";
+    for body in ["{}", &large] {
+        expect("web", post(web, "/", "", body.as_bytes())?, &[200])?;
+        expect("otlp", post(otlp, "/v1/logs", json, body.as_bytes())?, &[200])?;
+    }
+    drop(still);
     engine.stop()?.expect_code(0)?;
     Ok(())
 }
