@@ -131,11 +131,15 @@ impl Surveying {
         let mut candidates = recovery::candidates(folder, &mut known, &mut survey.remarks)?;
         survey.damages = damaged_heads(folder, &candidates)?;
         recovery::drop_void(&mut candidates);
-        let Some(newest) = candidates.last() else {
-            let missing = io::Error::new(io::ErrorKind::NotFound, "there is no segment");
-            return Err(Error::io("open the journal", missing));
-        };
-        survey.id = newest.head.journal;
+        match candidates.last() {
+            Some(newest) => survey.id = newest.head.journal,
+            // What is left of a journal can be told all the same.
+            None if !survey.damages.is_empty() => {}
+            None => {
+                let missing = io::Error::new(io::ErrorKind::NotFound, "there is no segment");
+                return Err(Error::io("open the journal", missing));
+            }
+        }
         survey.segments = candidates.len();
         let folder = folder.to_owned();
         Ok(Surveying { folder, candidates, known, survey, places: vec![], between: vec![] })

@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("journal::stat_tells_what_is_there", stat_tells_what_is_there),
         test("journal::damage_is_named_and_repaired", damage_is_named_and_repaired),
         test("journal::a_damaged_head_is_written_anew", a_damaged_head_is_written_anew),
+        test("journal::what_has_no_head_left_is_named", what_has_no_head_left_is_named),
         test("journal::a_part_is_exported", a_part_is_exported),
         test("journal::a_reader_is_forgotten", a_reader_is_forgotten),
         test("journal::an_engine_keeps_its_journal", an_engine_keeps_its_journal),
@@ -110,6 +111,22 @@ fn a_damaged_head_is_written_anew() -> anyhow::Result<()> {
     place.heka(&["journal", "repair", "state"], "")?.expect_code(0)?;
     let stat = json(&place, &["journal", "stat", "--json", "state"], 0)?;
     anyhow::ensure!(stat["total"]["messages"] == 1000, "{stat}");
+    Ok(())
+}
+
+/// All that is left of the only segment is less than its head.
+fn what_has_no_head_left_is_named() -> anyhow::Result<()> {
+    for left in [0, 100] {
+        let place = filled(100)?;
+        std::fs::OpenOptions::new().write(true).open(segment(&place)?)?.set_len(left)?;
+        let found = place.heka(&["journal", "check", "state"], "")?.expect_code(3)?.stdout;
+        anyhow::ensure!(found.contains("the head of a segment"), "{found}");
+        anyhow::ensure!(found.contains("0 entries are sound, one place is damaged"), "{found}");
+        let ended = place.run(&["--until-done"])?.finish()?.expect_code(0)?;
+        let says = "the head of segment 1 is damaged";
+        anyhow::ensure!(ended.stderr.contains(says), "{}", ended.stderr);
+        place.heka(&["journal", "check", "state"], "")?;
+    }
     Ok(())
 }
 
