@@ -161,6 +161,10 @@ impl Filtering for Manager {
         Ok(())
     }
 
+    fn is_settled(&self) -> bool {
+        !self.wishes.waits(&self.name)
+    }
+
     fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(None)
     }
@@ -263,7 +267,14 @@ mod tests {
             on_failure: &mut |failure| failures.push(failure.reason),
         };
         manager.process(&batch, &[0], &mut call).unwrap();
-        wishes.next().ok_or_else(|| failures.remove(0))
+        let is_asked = failures.is_empty();
+        assert_eq!(manager.is_settled(), !is_asked);
+        let wish = wishes.next();
+        // It is being done, and then it is.
+        assert_eq!(manager.is_settled(), !is_asked);
+        assert_eq!(wishes.next(), None);
+        assert!(manager.is_settled());
+        wish.ok_or_else(|| failures.remove(0))
     }
 
     #[test]

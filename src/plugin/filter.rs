@@ -198,6 +198,12 @@ pub trait Filtering: Send {
         (1, first.unwrap_or(Ok(())))
     }
 
+    /// Whether all that it has asked the engine for is done. No snapshot is taken before: one that
+    /// lies behind the request would have it forgotten when the engine is killed.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// Many calls may come, one after the other: what need not be done for each is done here.
     fn begin(&mut self) {}
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 /// As many requests wait at most; further ones are refused.
@@ -28,13 +29,20 @@ pub struct Wish {
 /// Requests that wait for the engine.
 #[derive(Debug, Default)]
 pub struct Wishes {
-    waiting: Mutex<VecDeque<Wish>>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    waiting: VecDeque<Wish>,
+    /// Whose request is being done.
+    doing: Option<String>,
 }
 
 impl Wishes {
     /// Asks; tells whether that is not one too many.
     pub fn ask(&self, load: Wish) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = &mut self.lock().waiting;
         if waiting.len() >= MAX_WAITING {
             return false;
         }
@@ -42,8 +50,22 @@ impl Wishes {
         true
     }
 
-    /// The next request.
+    /// The next request, the one before being done.
     pub fn next(&self) -> Option<Wish> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        let mut asked = self.lock();
+        let next = asked.waiting.pop_front();
+        asked.doing = next.as_ref().map(|wish| wish.manager.clone());
+        next
+    }
+
+    /// Whether something that this filter has asked for is not done yet.
+    pub fn waits(&self, manager: &str) -> bool {
+        let asked = self.lock();
+        let is_waiting = asked.waiting.iter().any(|wish| wish.manager == manager);
+        is_waiting || asked.doing.as_deref() == Some(manager)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

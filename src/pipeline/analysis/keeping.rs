@@ -37,7 +37,8 @@ pub(super) fn is_due(host: &Host) -> bool {
 /// Takes a snapshot and hands it over to be stored.
 pub(super) fn keep(host: &mut Host, keeper: &Keeper, outbox: &Outbox) {
     let Some(filtering) = &mut host.filtering else { return };
-    if host.plan.reader.keeps != Keeps::Snapshot || outbox.is_broken() {
+    let is_kept = host.plan.reader.keeps == Keeps::Snapshot && filtering.is_settled();
+    if !is_kept || outbox.is_broken() {
         return;
     }
     let begun = Instant::now();
