@@ -173,6 +173,10 @@ impl Described for AmqpInput {
 
 #[async_trait]
 impl Input for AmqpInput {
+    fn promise(&self) -> &'static str {
+        "acknowledged when it is durable: the server delivers the rest again, at least once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let mut stream = cx.stream(cx.origin("amqp"), None).await?;
         let read = self.read(&cx, &mut stream);

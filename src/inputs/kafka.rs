@@ -200,6 +200,10 @@ impl Described for KafkaInput {
 
 #[async_trait]
 impl Input for KafkaInput {
+    fn promise(&self) -> &'static str {
+        "read again from where the journal has it: each message comes once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let consumer = self.open(&cx)?;
         let read = read(&consumer, &self.0, &cx);

@@ -56,6 +56,10 @@ type Handed = (Batch, Option<Checkpoint>);
 
 #[async_trait]
 impl Input for SandboxInput {
+    fn promise(&self) -> &'static str {
+        "goes on from the checkpoint of the last message that is durable, at least once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let mut spec = self.0.spec(&cx.name, Role::Input, &cx.engine.share_dir)?;
         spec.hostname = cx.engine.hostname.to_string();

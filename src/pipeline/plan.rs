@@ -64,6 +64,7 @@ pub(super) struct PlannedInput {
     pub(super) can_exit: bool,
     pub(super) retries: Retries,
     pub(super) ends: bool,
+    pub(super) promise: &'static str,
 }
 
 /// A filter to run.
@@ -83,6 +84,7 @@ pub(super) struct PlannedOutput {
     pub(super) kind: &'static Kind<dyn Output>,
     pub(super) encoder: Option<(String, Arc<dyn Encoder>)>,
     pub(super) use_framing: Option<bool>,
+    pub(super) promise: &'static str,
     pub(super) reading: Reading,
 }
 
@@ -153,9 +155,9 @@ impl Plan {
         self.engine.metrics.clone()
     }
 
-    /// What is promised of messages and states, by fault, with the journal that is configured.
+    /// What is promised of messages and states, by fault and by plugin.
     pub fn promises(&self) -> String {
-        super::promises::text(self.journal.storage)
+        super::promises::text(self)
     }
 
     /// The configuration behind the plan.
@@ -334,9 +336,7 @@ impl Draft<'_> {
             }
             Common::Output(common, writing) => {
                 let Some(kind) = find(self.catalog.outputs, &section.kind) else { return };
-                if self.read(Some(kind), section).is_none() {
-                    return;
-                }
+                let Some(plugin) = self.read(Some(kind), section) else { return };
                 let keeps = Keeps::Cursor;
                 let Some(reading) = self.reading(section, common, &kind.defaults, keeps) else {
                     return;
@@ -350,6 +350,7 @@ impl Draft<'_> {
                     kind,
                     encoder,
                     use_framing: writing.use_framing,
+                    promise: plugin.promise(),
                     reading,
                 });
             }
@@ -408,6 +409,7 @@ impl Draft<'_> {
             can_exit: common.can_exit.unwrap_or(ends || is_sandbox(section)),
             retries: common.retries.clone(),
             ends,
+            promise: plugin.promise(),
         });
     }
 

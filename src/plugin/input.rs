@@ -33,6 +33,12 @@ pub trait Input: Send + Sync {
         false
     }
 
+    /// What becomes of messages that were not durable yet when the engine was ended at once; those
+    /// that were are never lost.
+    fn promise(&self) -> &'static str {
+        "what has come and is not durable yet is lost: nobody sends it again"
+    }
+
     /// The matcher and the filter that it is in truth, for one that only hears what is in the
     /// journal.
     fn as_filter(&self) -> Option<(String, Box<dyn Filter>)> {

@@ -26,6 +26,11 @@ pub trait Output: Send {
     /// When it cannot; a place that may come back is a [`Failure::Retry`].
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure>;
 
+    /// What is promised of what it sends, when the engine is ended at once or the other side fails.
+    fn promise(&self) -> &'static str {
+        "at least once: the last batch may come again"
+    }
+
     /// How many records it would rather get at once; `None` takes them as they come.
     fn batching(&self) -> Option<Batching> {
         None

@@ -1,4 +1,4 @@
-//! `heka check` over scripts alone.
+//! `heka check`: scripts alone, and the promises of a configuration.
 
 use libtest_mimic::Trial;
 
@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("check::every_mistake_of_a_script_is_shown", every_mistake_of_a_script_is_shown),
         test("check::scripts_and_a_configuration_do_not_mix", scripts_and_configuration),
         test("check::numbers_that_nobody_sums_up_are_noticed", numbers_that_nobody_sums_up),
+        test("check::what_is_promised_is_of_this_configuration", promises),
     ]
 }
 
@@ -130,4 +131,54 @@ fn numbers_that_nobody_sums_up() -> anyhow::Result<()> {
         2,
         &["`StatAccumInput` is a LogOutput, not a StatAccumInput", "described here"],
     )
+}
+
+const PROMISED: &str = "[hekad]\nbase_dir = 'DIR/state'\n[hekad.journal]\nJOURNAL\n\
+    [logs]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR'\nfile_match = 'log'\n\
+    [packets]\ntype = 'UdpInput'\naddress = '127.0.0.1:0'\n\
+    [count]\ntype = 'SandboxFilter'\nfilename = 'DIR/x.lua'\nmessage_matcher = 'TRUE'\n\
+    [fresh]\ntype = 'SandboxFilter'\nfilename = 'DIR/x.lua'\nmessage_matcher = 'TRUE'\n\
+    preserve_data = false\n\
+    [copy]\ntype = 'FileOutput'\npath = 'DIR/out'\nmessage_matcher = 'TRUE'\n\
+    encoder = 'PayloadEncoder'\n[copy.buffering]\nmax_buffer_size = 1000000\n\
+    full_action = 'drop'\n\
+    [live]\ntype = 'LogOutput'\nmessage_matcher = 'TRUE'\nencoder = 'PayloadEncoder'\n\
+    use_buffering = false\n\
+    [send]\ntype = 'TcpOutput'\nmessage_matcher = 'TRUE'\nprotocol = 'ack'\n\
+    addresses = ['127.0.0.1:1', '127.0.0.1:2']\n";
+
+fn promises() -> anyhow::Result<()> {
+    let disk = [
+        ("kill -9", "nothing acknowledged is lost; filter state exact"),
+        ("power cut", "the same"),
+        ("an output down or slow", "then the inputs wait"),
+        ("disk full, I/O error", "inputs are held back"),
+        ("logs", "each line comes once"),
+        ("packets", "not durable yet is lost"),
+        ("count", "state exact; when what it needs fills the budget, the inputs wait"),
+        ("fresh", "starts empty"),
+        ("copy", "each line once"),
+        ("copy", "1000000 bytes behind, it loses the oldest"),
+        ("live", "reads at the end alone"),
+        ("send", "may come twice"),
+    ];
+    let memory = [
+        ("kill -9", "what the source can send again comes again, the rest is lost"),
+        ("an output down or slow", "then the engine stops"),
+        ("disk full, I/O error", "not on the disk"),
+        ("count", "state as of the last snapshot; when"),
+    ];
+    let kinds: [(&str, &[(&str, &str)]); 2] =
+        [("", &disk), ("storage = 'memory'\nfull_action = 'shutdown'", &memory)];
+    for (journal, expected) in kinds {
+        let place = Place::new(&PROMISED.replace("JOURNAL", journal))?;
+        place.write("x.lua", "function process_message() return 0 end\n")?;
+        let told = place.heka(&["check", "heka.toml"], "")?.expect_code(0)?.stdout;
+        for (name, promise) in expected {
+            let line = told.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            anyhow::ensure!(line.contains(promise), "{name}: {promise} is not in\n{told}");
+        }
+        anyhow::ensure!(!place.path("state").exists(), "something was started");
+    }
+    Ok(())
 }

@@ -154,6 +154,10 @@ impl HttpListenInput {
 
 #[async_trait]
 impl Input for HttpListenInput {
+    fn promise(&self) -> &'static str {
+        "answered when it is durable: who has no answer sends it again, at least once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let address = Address::stream(StreamNet::Tcp, &self.address)?;
         let options = ListenOptions {

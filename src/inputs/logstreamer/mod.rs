@@ -181,6 +181,10 @@ impl LogstreamerInput {
 
 #[async_trait]
 impl Input for LogstreamerInput {
+    fn promise(&self) -> &'static str {
+        "read again from where the journal has it: each line comes once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let rescan = Arc::<Rescan>::default();
         let watch = watch::Watch::start(&self.settings.log_directory, &rescan);

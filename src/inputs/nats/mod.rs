@@ -161,6 +161,10 @@ impl Described for NatsInput {
 
 #[async_trait]
 impl Input for NatsInput {
+    fn promise(&self) -> &'static str {
+        "acknowledged when it is durable: the server delivers the rest again, at least once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         tokio::select! {
             () = cx.stopping.cancelled() => Ok(()),

@@ -132,6 +132,10 @@ impl OtlpInput {
 
 #[async_trait]
 impl Input for OtlpInput {
+    fn promise(&self) -> &'static str {
+        "answered when it is durable: who has no answer sends it again, at least once"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let address = Address::stream(StreamNet::Tcp, &self.address)?;
         let options = ListenOptions {

@@ -101,6 +101,10 @@ impl Described for TcpInput {
 
 #[async_trait]
 impl Input for TcpInput {
+    fn promise(&self) -> &'static str {
+        "agents are acknowledged what is durable and send the rest again, each once; of plain streams what is not durable is lost"
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let address = Address::stream(self.net, &self.address)?;
         let options = ListenOptions {

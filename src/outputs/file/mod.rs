@@ -185,6 +185,10 @@ impl Described for FileOutput {
 
 #[async_trait]
 impl Output for FileOutput {
+    fn promise(&self) -> &'static str {
+        "each line once and whole, where nobody else writes the file"
+    }
+
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         self.cx = Some(cx.clone());
         if let Some(note) = self.note.take() {

@@ -208,6 +208,20 @@ impl Described for TcpOutput {
 
 #[async_trait]
 impl Output for TcpOutput {
+    fn promise(&self) -> &'static str {
+        match self.protocol {
+            Protocol::Ack if self.addresses.len() < 2 => "acknowledged when durable there: once",
+            Protocol::Ack => {
+                "acknowledged when durable there: once, but what is unacknowledged at a failover \
+                 may come twice, marked by its positions"
+            }
+            Protocol::Heka => {
+                "at least once into the other side's system; what nobody there has read when it dies \
+                 is lost beyond `resend_window`, and not with `protocol = \"ack\"`"
+            }
+        }
+    }
+
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         let connectors = self.connectors().map_err(Failure::Stop)?;
         let places = Places::new(connectors, cx.memory.clone());
