@@ -133,17 +133,17 @@ impl Command {
         let mut look = tokio::time::interval(LOOK);
         let mut reported = Instant::now();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %origin, "heka has started");
-        let supervisor = Supervisor::find();
+        let mut supervisor = Supervisor::find();
         supervisor.ready();
         let ending = loop {
             let signal = tokio::select! {
                 ending = pipeline.ending() => break ending,
                 signal = signals.next() => signal,
                 asked = admin.asked() => Signal::Asked(asked),
+                () = supervisor.beat() => continue,
                 _ = look.tick() => {
                     pipeline.tend();
                     let status = pipeline.status();
-                    supervisor.alive();
                     screen.show(&status);
                     admin.publish(&status);
                     let interval = pipeline.plan().config().hekad.report_interval;
@@ -155,18 +155,29 @@ impl Command {
                 }
                 () = watch.changed() => Signal::Scripts,
             };
-            if self.obey(signal, &mut pipeline, &origin, clock.wall()).await {
+            let is_reload = signal.is_reload();
+            if is_reload {
+                supervisor.reloading();
+            }
+            let obeyed = self.obey(signal, &mut pipeline, &origin, clock.wall());
+            if supervisor.alive_during(obeyed).await {
                 break Ending::Asked;
+            }
+            if is_reload {
+                supervisor.ready();
             }
             watch.follow(pipeline.watched_files());
         };
         screen.clear();
         supervisor.stopping();
         let tally = pipeline.tally();
-        let stopped = tokio::select! {
-            undelivered = pipeline.stop(timeout) => Some(undelivered),
-            () = signals.again() => None,
-        };
+        let stopped = supervisor.alive_during(async {
+            tokio::select! {
+                undelivered = pipeline.stop(timeout) => Some(undelivered),
+                () = signals.again() => None,
+            }
+        });
+        let stopped = stopped.await;
         admin.stop().await;
         let Some(undelivered) = stopped else {
             tracing::error!("stopped at once: what was not synced will be read again");

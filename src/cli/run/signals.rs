@@ -5,6 +5,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
 use crate::admin::Asked;
+use crate::admin::Wish;
 
 /// Something that is asked for.
 pub(super) enum Signal {
@@ -18,6 +19,17 @@ pub(super) enum Signal {
     Scripts,
     /// A request over the control socket or the admin port.
     Asked(Asked),
+}
+
+impl Signal {
+    /// Whether it asks to read the configuration again.
+    pub(super) fn is_reload(&self) -> bool {
+        match self {
+            Signal::Hangup => true,
+            Signal::Asked(asked) => matches!(asked.wish, Wish::Reload),
+            Signal::Stop | Signal::Report | Signal::Scripts => false,
+        }
+    }
 }
 
 /// All signals that are listened for.

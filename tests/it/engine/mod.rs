@@ -6,6 +6,7 @@ mod coding;
 mod crash;
 mod dead_letters;
 mod failing;
+mod faults;
 mod inputs;
 mod memory;
 mod outputs;
@@ -14,6 +15,7 @@ mod records;
 mod reload;
 mod stopping;
 mod stuck;
+mod supervisor;
 mod udp;
 
 use libtest_mimic::Trial;
@@ -27,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         crash::trials(),
         dead_letters::trials(),
         failing::trials(),
+        faults::trials(),
         inputs::trials(),
         memory::trials(),
         outputs::trials(),
@@ -35,6 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         stopping::trials(),
         parked::trials(),
         stuck::trials(),
+        supervisor::trials(),
         udp::trials(),
     ];
     groups.into_iter().flatten().collect()

@@ -21,6 +21,7 @@ use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -95,6 +96,23 @@ impl Place {
         Engine::start(command, stdin)
     }
 
+    /// As [`Place::run`], with these variables in its environment.
+    pub(crate) fn run_where(&self, environment: &[(&str, &str)]) -> anyhow::Result<Engine> {
+        let mut command = self.command(&["run"]);
+        command.arg(self.path("heka.toml")).envs(environment.iter().copied());
+        Engine::start(command, "")
+    }
+
+    /// As [`Place::run`], by another program that gets the command as its last arguments.
+    pub(crate) fn run_under(&self, program: &[&str], arguments: &[&str]) -> anyhow::Result<Engine> {
+        let own = self.command(&["run"]);
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(own.get_program()).args(own.get_args());
+        command.arg(self.path("heka.toml")).args(arguments).current_dir(self.path(""));
+        command.env("XDG_STATE_HOME", self.path("state")).env("NO_COLOR", "1");
+        Engine::start(command, "")
+    }
+
     /// Starts any subcommand.
     pub(crate) fn start(&self, arguments: &[&str]) -> anyhow::Result<Engine> {
         Engine::start(self.command(arguments), "")
@@ -123,9 +141,18 @@ fn folder() -> anyhow::Result<tempfile::TempDir> {
     Ok(tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir()?)
 }
 
-/// The binary under test.
+/// The binary under test: the one of this build, or another that `HEKA_BINARY` names.
 pub(crate) fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_heka"))
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let other = std::env::var_os("HEKA_BINARY").map(PathBuf::from);
+        other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_heka")))
+    })
+}
+
+/// Whether that is a debug build, as far as can be known.
+pub(crate) fn is_debug() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("HEKA_BINARY").is_none()
 }
 
 /// A running process.

@@ -24,6 +24,7 @@ use std::time::Instant;
 use anyhow::Context;
 use libtest_mimic::Trial;
 
+use crate::harness;
 use crate::harness::Engine;
 use crate::harness::Place;
 use crate::harness::moments::Moments;
@@ -63,7 +64,7 @@ fn overload() -> anyhow::Result<()> {
     let moments = Moments::new()?;
     let seconds = rounds(3)?;
     // A debug build has more of the program itself in memory.
-    let budget = if cfg!(debug_assertions) { 160 } else { 256 } << 20;
+    let budget = if harness::is_debug() { 160 } else { 256 } << 20;
     let mut peers = Vec::new();
     let mut outputs = String::new();
     for number in 0..OUTPUTS {

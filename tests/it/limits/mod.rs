@@ -1,5 +1,6 @@
 //! What bounds the engine: its memory, what clients may ask of it, what its account may do.
 
+mod latency;
 mod memory;
 mod privileges;
 mod requests;
@@ -8,6 +9,6 @@ use libtest_mimic::Trial;
 
 /// The tests of this folder.
 pub(crate) fn trials() -> Vec<Trial> {
-    let groups = [memory::trials(), privileges::trials(), requests::trials()];
+    let groups = [latency::trials(), memory::trials(), privileges::trials(), requests::trials()];
     groups.into_iter().flatten().collect()
 }
