@@ -12,17 +12,23 @@ use super::relay::Arrives;
 use super::server::Server;
 use super::server::free_port;
 use crate::harness::Place;
+use crate::suite::Test;
 use crate::suite::test;
-
-const NAME: &str = "destinations::kafka_holds_each_message_once";
+use crate::tls::certificates::Authority;
 
 pub(super) fn trials() -> Vec<Trial> {
+    let tests: [(&str, Test); 2] = [
+        ("destinations::kafka_holds_each_message_once", each_once),
+        ("sources::kafka_is_shared_within_a_group_over_tls", shared_within_a_group),
+    ];
     let is_there = jars().is_some() && cfg!(feature = "kafka");
     if is_there {
-        return vec![test(NAME, each_once)];
+        return tests.map(|(name, run)| test(name, run)).into();
     }
     let why = if cfg!(feature = "kafka") { "no kafka" } else { "without the feature kafka" };
-    vec![Trial::test(NAME, || Ok(())).with_ignored_flag(true).with_kind(why)]
+    tests
+        .map(|(name, _)| Trial::test(name, || Ok(())).with_ignored_flag(true).with_kind(why))
+        .into()
 }
 
 fn jars() -> Option<PathBuf> {
@@ -38,16 +44,29 @@ fn java(program: &str) -> Command {
 }
 
 /// Writes what the broker is told; topics are made where `makes` says so.
-fn configure(place: &Place, (port, other): (u16, u16), makes: bool) -> anyhow::Result<()> {
+fn configure(
+    place: &Place,
+    (port, other): (u16, u16),
+    secure: u16,
+    makes: bool,
+) -> anyhow::Result<()> {
     let folder = place.path("data").display().to_string();
+    let certificates = place.path("").display().to_string();
     place.write(
         "server.properties",
         &format!(
             "process.roles=broker,controller\nnode.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{other}\n\
-             listeners=USERS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{other}\n\
-             advertised.listeners=USERS://127.0.0.1:{port}\n\
-             listener.security.protocol.map=CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT\n\
+             listeners=USERS://127.0.0.1:{port},SECURE://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{other}\n\
+             advertised.listeners=USERS://127.0.0.1:{port},SECURE://localhost:{secure}\n\
+             listener.security.protocol.map=\
+             CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT,SECURE:SASL_SSL\n\
+             ssl.keystore.type=PEM\nssl.keystore.location={certificates}/both.pem\n\
+             listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512\n\
+             listener.name.secure.scram-sha-256.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+             listener.name.secure.scram-sha-512.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
              controller.listener.names=CONTROLLER\ninter.broker.listener.name=USERS\n\
              sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n\
              listener.name.users.plain.sasl.jaas.config=\
@@ -61,21 +80,114 @@ fn configure(place: &Place, (port, other): (u16, u16), makes: bool) -> anyhow::R
     )
 }
 
-fn each_once() -> anyhow::Result<()> {
-    let files = Place::new("")?;
-    let ports = (free_port()?, free_port()?);
-    let port = ports.0;
-    configure(&files, ports, false)?;
-    let properties = files.path("server.properties");
-    let mut format = java("kafka.tools.StorageTool");
-    format.args(["format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c"]).arg(&properties);
-    let formatted = format.output()?;
-    anyhow::ensure!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
-    let start = || {
+/// A broker in a folder of its own.
+struct Broker {
+    files: Place,
+    ports: (u16, u16),
+    secure: u16,
+}
+
+impl Broker {
+    fn new(makes: bool) -> anyhow::Result<Broker> {
+        let files = Place::new("")?;
+        let broker = Broker { files, ports: (free_port()?, free_port()?), secure: free_port()? };
+        let root = broker.files.path("");
+        let authority = Authority::new(&root, "ca")?;
+        authority.sign("server", &["localhost"])?;
+        let both = broker.files.read("server.key") + &broker.files.read("server.pem");
+        broker.files.write("both.pem", &both)?;
+        broker.configure(makes)?;
+        let mut format = java("kafka.tools.StorageTool");
+        format.args(["format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c"]).arg(broker.properties());
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            format.args(["--add-scram", &format!("{mechanism}=[name=heka,password=scrambled]")]);
+        }
+        let formatted = format.output()?;
+        let why = String::from_utf8_lossy(&formatted.stderr).into_owned();
+        anyhow::ensure!(formatted.status.success(), "{why}");
+        Ok(broker)
+    }
+
+    fn configure(&self, makes: bool) -> anyhow::Result<()> {
+        configure(&self.files, self.ports, self.secure, makes)
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.files.path("server.properties")
+    }
+
+    fn start(&self) -> anyhow::Result<Server> {
         let mut command = java("kafka.Kafka");
-        command.arg(&properties);
-        Server::start(command, port)
+        command.arg(self.properties());
+        Server::start(command, self.ports.0)
+    }
+
+    /// How the side that speaks TLS is asked.
+    fn secure_access(&self, mechanism: &str, password: &str) -> String {
+        let (secure, ca) = (self.secure, self.files.path("ca.pem").display().to_string());
+        format!(
+            "addrs = ['localhost:{secure}']\ntopic = 'lines'\nusername = 'heka'\n\
+             password = '{password}'\nsasl_mechanism = '{mechanism}'\nuse_tls = true\n\
+             tls = {{ root_cafile = '{ca}' }}\n"
+        )
+    }
+}
+
+/// Two members of a group read over TLS, one of which is killed: the other takes over what it had.
+fn shared_within_a_group() -> anyhow::Result<()> {
+    let broker = Broker::new(true)?;
+    let _server = broker.start()?;
+    let wrong = broker.secure_access("SCRAM-SHA-512", "wrong");
+    let wrong = relay::sender(&format!("type = 'KafkaOutput'\n{wrong}"))?;
+    let mut engine = wrong.run(&[])?;
+    relay::told(&mut engine, "SASL authentication")?;
+    engine.stop()?.expect_code(0)?;
+    let access = broker.secure_access("SCRAM-SHA-512", "scrambled");
+    let place = relay::sender(&format!(
+        "type = 'KafkaOutput'\nuse_framing = false\npartitioner = 'RoundRobin'\n\
+         max_buffered_bytes = 1\n{access}"
+    ))?;
+    let mut sender = place.run(&[])?;
+    let mut stream = TcpStream::connect(sender.address("lines")?)?;
+    let member = || {
+        let access = broker.secure_access("SCRAM-SHA-256", "scrambled");
+        relay::reader(&format!(
+            "type = 'KafkaInput'\ngroup = 'heka'\ndecoder = 'ProtobufDecoder'\n{access}"
+        ))
     };
+    let places = [member()?, member()?];
+    let (mut first, mut second) = (places[0].run(&[])?, places[1].run(&[])?);
+    let mut sent = 0;
+    let mut write = |lines: usize| -> anyhow::Result<()> {
+        for _ in 0..lines {
+            writeln!(stream, "line {sent}")?;
+            sent += 1;
+        }
+        Ok(())
+    };
+    // Both have some of what is sent once the group is whole.
+    for (engine, place) in [(&mut first, &places[0]), (&mut second, &places[1])] {
+        engine.wait_for("a member to have its share", |_| {
+            write(20).ok()?;
+            (!relay::arrived(place).is_empty()).then_some(())
+        })?;
+    }
+    write(1000)?;
+    first.kill()?;
+    write(1000)?;
+    second.wait_for("all lines", |_| {
+        let mut lines = relay::arrived(&places[0]);
+        lines.extend(relay::arrived(&places[1]));
+        (lines.len() >= sent).then_some(())
+    })?;
+    sender.stop()?.expect_code(0)?;
+    second.stop()?.expect_code(0)?;
+    Ok(())
+}
+
+fn each_once() -> anyhow::Result<()> {
+    let broker = Broker::new(false)?;
+    let port = broker.ports.0;
     let access = |password: &str| {
         format!(
             "addrs = ['127.0.0.1:{port}']\ntopic = 'lines'\nusername = 'heka'\npassword = '{password}'\n"
@@ -92,15 +204,15 @@ fn each_once() -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(sender.address("lines")?)?;
     stream.write_all(b"first\n")?;
     relay::told(&mut sender, "cannot reach the brokers 127.0.0.1:")?;
-    let server = start()?;
+    let server = broker.start()?;
     relay::told(&mut sender, "there is no topic `lines`")?;
     let wrong = relay::sender(&output("wrong"))?;
     let mut engine = wrong.run(&[])?;
     relay::told(&mut engine, "SASL authentication")?;
     engine.stop()?.expect_code(0)?;
     drop(server);
-    configure(&files, ports, true)?;
-    let server = start()?;
+    broker.configure(true)?;
+    let server = broker.start()?;
     let reader_place = relay::reader(&format!(
         "type = 'KafkaInput'\ngroup = 'heka'\ndecoder = 'ProtobufDecoder'\n{}",
         access("right")
@@ -116,6 +228,7 @@ fn each_once() -> anyhow::Result<()> {
         relay::arrived(&reader_place).contains_key("second").then_some(())
     })?;
     let engines = (sender, reader);
+    let start = || broker.start();
     let _server = relay::survives_a_kill(engines, &reader_place, server, start, Arrives::Once)?;
     Ok(())
 }
