@@ -13,6 +13,7 @@ mod relay;
 mod server;
 mod smtp;
 mod syslog;
+mod web_hook;
 mod whisper;
 
 use libtest_mimic::Trial;
@@ -30,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         prometheus::trials(),
         smtp::trials(),
         syslog::trials(),
+        web_hook::trials(),
         whisper::trials(),
     ]
     .into_iter()
