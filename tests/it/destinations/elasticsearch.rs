@@ -32,7 +32,7 @@ fn folder() -> Option<PathBuf> {
 /// Starts a node of OpenSearch 2, as nobody where root asks: it refuses to run as root.
 fn start(place: &Place, port: u16) -> anyhow::Result<Server> {
     let folder = place.path("search").display().to_string();
-    let home = folder_of_program()?;
+    let mut home = folder_of_program()?;
     for name in ["config", "data", "logs", "tmp"] {
         std::fs::create_dir_all(format!("{folder}/{name}"))?;
     }
@@ -50,6 +50,12 @@ fn start(place: &Place, port: u16) -> anyhow::Result<Server> {
     )?;
     let is_root = nix::unistd::geteuid().is_root();
     let mut command = if is_root {
+        // Nobody cannot read what lies in the home of root.
+        let program = place.path("program");
+        if !program.exists() {
+            Command::new("cp").arg("-r").arg(&home).arg(&program).status()?;
+        }
+        home = program.display().to_string();
         Command::new("chmod").args(["-R", "a+rwX"]).arg(place.path("")).status()?;
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "java"]);
