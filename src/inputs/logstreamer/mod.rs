@@ -103,7 +103,7 @@ struct Settings {
     /// there.
     #[serde(default)]
     translation: BTreeMap<String, BTreeMap<String, i64>>,
-    /// How often to look for data.
+    /// How often to look for data, besides when the system tells of some.
     #[serde(default = "quarter_second", deserialize_with = "duration::milliseconds")]
     #[schemars(with = "duration::Written")]
     check_data_interval: Duration,
@@ -170,6 +170,11 @@ impl LogstreamerInput {
         }
     }
 
+    /// How long to look at no file that was written to, after a look that took so long.
+    fn pause(&self, looked: Duration) -> Duration {
+        (looked * LOOKS).max(MIN_LOOK).min(self.settings.check_data_interval)
+    }
+
     /// Looks at the files, on a thread that may block.
     async fn scan(&self, rescan: &Rescan) -> anyhow::Result<(u64, Scan)> {
         let number = rescan.number();
@@ -188,7 +193,7 @@ impl Input for LogstreamerInput {
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let rescan = Arc::<Rescan>::default();
         let watch = watch::Watch::start(&self.settings.log_directory, &rescan);
-        let mut quiet_until = Instant::now();
+        let (mut quiet_until, mut look_from) = (Instant::now(), Instant::now());
         let mut tasks = JoinSet::new();
         let mut streams = Streams::new(&cx, &self.settings, self.options(cx.until_done));
         let mut looking = tokio::time::interval(self.settings.check_data_interval.max(MIN_LOOK));
@@ -205,6 +210,11 @@ impl Input for LogstreamerInput {
                     scanning.reset();
                 }
                 _ = looking.tick() => streams.look(&rescan).await,
+                () = rescan.written_after(look_from) => {
+                    let begun = Instant::now();
+                    streams.look(&rescan).await;
+                    look_from = Instant::now() + self.pause(begun.elapsed());
+                }
                 Some(ended) = tasks.join_next() => ended??,
             }
             if cx.until_done && streams.is_scanned() && tasks.is_empty() {
@@ -227,6 +237,8 @@ impl Input for LogstreamerInput {
 const GRACE: Duration = Duration::from_secs(3);
 /// How many scans that are asked for there are in an interval of looking for data, at most.
 const SCANS: u32 = 4;
+/// Looks that the system asks for take one part in so many of the time.
+const LOOKS: u32 = 20;
 /// The shortest time between two looks at the sizes of files.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 /// The shortest time between two scans that nobody asked for.

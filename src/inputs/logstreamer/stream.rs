@@ -53,6 +53,7 @@ pub(super) struct Streams {
 pub(super) struct Rescan {
     asked: AtomicU64,
     wake: Notify,
+    written: Notify,
 }
 
 impl Rescan {
@@ -67,6 +68,17 @@ impl Rescan {
     pub(super) async fn asked_after(&self, then: tokio::time::Instant) {
         tokio::time::sleep_until(then).await;
         self.wake.notified().await;
+    }
+
+    /// Tells that something was written to some file.
+    pub(super) fn note_data(&self) {
+        self.written.notify_one();
+    }
+
+    /// Waits until something was written, and until `then`.
+    pub(super) async fn written_after(&self, then: tokio::time::Instant) {
+        tokio::time::sleep_until(then).await;
+        self.written.notified().await;
     }
 
     /// The number of the listings of a scan that begins now.

@@ -1,5 +1,5 @@
 //! Says that there may be something new: new files, by notifications of the system; new data, by
-//! looking at sizes.
+//! looking at sizes, now and then and when the system says that something was written.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -23,22 +23,20 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Asks for a scan when files come, go or are renamed below `folder`. Where the system cannot
-    /// tell, scans at their interval find it out.
+    /// Asks for a scan when files come, go or are renamed below `folder`, and for a look when one is
+    /// written to. Where the system cannot tell, scans and looks at their intervals find it out.
     pub(super) fn start(folder: &Path, rescan: &Arc<Rescan>) -> Watch {
         let rescan = rescan.clone();
-        let told = move |event: notify::Result<notify::Event>| {
-            let is_of_names = event.is_ok_and(|event| {
-                matches!(
-                    event.kind,
-                    EventKind::Create(_)
-                        | EventKind::Remove(_)
-                        | EventKind::Modify(ModifyKind::Name(_))
-                )
-            });
-            if is_of_names {
+        let told = move |event: notify::Result<notify::Event>| match event.map(|event| event.kind) {
+            Ok(
+                EventKind::Create(_)
+                | EventKind::Remove(_)
+                | EventKind::Modify(ModifyKind::Name(_)),
+            ) => {
                 rescan.ask();
             }
+            Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => rescan.note_data(),
+            _ => {}
         };
         let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
             watcher.watch(folder, RecursiveMode::Recursive)?;
