@@ -518,7 +518,7 @@ function File:read(...) end
 ---@return fun(): string?
 function File:lines() end
 
----@param ... string|number
+---@param ... string|number|MessageReader
 ---@return boolean?
 ---@return string?
 ---@return number?
@@ -878,13 +878,13 @@ function encode_message(message, framed) end
 function update_checkpoint(sequence_id, failures) end
 
 --- Appends to the payload of this call.
----@param ... string|number|boolean|CircularBuffer|nil
+---@param ... string|number|boolean|CircularBuffer|MessageReader|nil
 function add_to_payload(...) end
 
 --- Appends the rest of its arguments and sends the payload; `payload_type` is a file extension.
 ---@param payload_type? string
 ---@param payload_name? string
----@param ... string|number|boolean|CircularBuffer|nil
+---@param ... string|number|boolean|CircularBuffer|MessageReader|nil
 function inject_payload(payload_type, payload_name, ...) end
 
 ---@class re_library
@@ -921,13 +921,19 @@ function re.gsub(text, pattern, replacement) end
 --- Reads the classes of the locale anew.
 function re.updatelocale() end
 
+---@class MessageReader
+local MessageReader = {}
+
 --- `name`: Uuid, Timestamp, Type, Logger, Severity, Payload, EnvVersion, Pid, Hostname, raw, framed,
 --- size or Fields[name]; the indices count from zero. Nil when there is none.
+--- With `zero_copy`, a reader that stands for what may be text, of whatever message is at hand when it is given to
+--- add_to_payload, inject_payload or a file's write.
 ---@param name string
 ---@param field_index? number
 ---@param array_index? number
----@return (string|number|boolean)?
-function read_message(name, field_index, array_index) end
+---@param zero_copy? boolean
+---@return (string|number|boolean|MessageReader)?
+function read_message(name, field_index, array_index, zero_copy) end
 
 ---@class Regex
 local Regex = {}

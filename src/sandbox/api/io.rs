@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 
+use super::read_message;
 use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::files::BUFFER;
@@ -354,11 +355,12 @@ fn read<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 }
 
 /// Writes the arguments of `write` one behind the other.
-fn gather(call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Complaint> {
+fn gather(cx: &mut Context, call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Complaint> {
     for number in 1..=call.len() {
         match call.value(number) {
             Value::Text(text) => out.extend_from_slice(text),
             Value::Number(value) => decimal::write_general(out, value, 14),
+            other if read_message::put(cx, other, out) => {}
             _ => return Err(call.wrong(number, "value", "string or number")),
         }
         call.admit(Some(out.len()))?;
@@ -388,7 +390,7 @@ fn put<'a>(
         this.taken = 0;
     }
     let mut behind = std::mem::take(&mut this.behind);
-    let gathered = gather(call, &mut behind);
+    let gathered = gather(cx, call, &mut behind);
     this.behind = behind;
     gathered?;
     if this.is_unbuffered || this.behind.len() >= BUFFER {

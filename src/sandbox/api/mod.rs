@@ -56,6 +56,7 @@ pub(super) fn install(state: &mut State, role: Role) -> Result<(), Raised> {
     ];
     if role != Role::Input {
         globals.push((c"read_message", read_message::read_message));
+        state.kind(&read_message::KIND)?;
         globals.push((c"read_next_field", decode_message::read_next_field));
         let member = (c"Message", msg::member as _);
         let field = (c"Fields", msg::field as _);
@@ -164,5 +165,5 @@ pub(super) fn native(name: &[u8], setting: &Setting) -> Option<&'static Library>
 /// The kind of native object with this tag.
 pub(super) fn kind_of(tag: u8) -> Option<&'static ObjectKind> {
     let kinds = LIBRARIES.iter().flat_map(|library| library.kinds);
-    kinds.chain([&message_matcher::KIND]).find(|kind| kind.tag == tag)
+    kinds.chain([&message_matcher::KIND, &read_message::KIND]).find(|kind| kind.tag == tag)
 }

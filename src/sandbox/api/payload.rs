@@ -1,6 +1,7 @@
 //! `add_to_payload` and `inject_payload`: text, gathered and sent.
 
 use super::inject;
+use super::read_message;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -38,8 +39,21 @@ pub(super) fn inject_payload<'a>(
 
 /// Appends arguments from number `first` on to the payload of the call.
 fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<(), Complaint> {
+    let mut payload = std::mem::take(&mut cx.call.payload);
+    let result = gather(cx, args, (first, name), &mut payload);
+    cx.usage.max_output = cx.usage.max_output.max(payload.len());
+    cx.call.payload = payload;
+    result
+}
+
+/// Appends arguments from number `first` on to `out`, for the function `name`.
+fn gather(
+    cx: &mut Context,
+    args: Args<'_>,
+    (first, name): (usize, &str),
+    out: &mut Vec<u8>,
+) -> Result<(), Complaint> {
     let limit = cx.setting.limits.output;
-    let out = &mut cx.call.payload;
     for index in first..=args.len() {
         match args.value(index) {
             Value::Nil => out.extend_from_slice(b"nil"),
@@ -56,6 +70,7 @@ fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<
             }
             Value::Object(object)
                 if object.try_borrow_mut().is_ok_and(|mut object| object.print(out)) => {}
+            other if read_message::put(cx, other, out) => {}
             other => {
                 let kind = other.kind().name();
                 return Err(format!("{name} unsupported type: {kind}").into());
@@ -65,6 +80,5 @@ fn append(cx: &mut Context, args: Args<'_>, first: usize, name: &str) -> Result<
             return Err("output_limit exceeded".into());
         }
     }
-    cx.usage.max_output = cx.usage.max_output.max(cx.call.payload.len());
     Ok(())
 }

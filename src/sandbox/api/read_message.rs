@@ -1,4 +1,7 @@
-//! `read_message`: any part of the message, copied when it is asked for.
+//! `read_message`: any part of the message, copied when it is asked for; or a reader that stands for the
+//! part, and is written where payloads and files are, without a copy in Lua.
+
+use std::any::Any;
 
 use crate::message::Draft;
 use crate::message::Field;
@@ -9,10 +12,104 @@ use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
+use crate::sandbox::raw::Object;
+use crate::sandbox::raw::ObjectKind;
+use crate::sandbox::raw::Value as Given;
 use crate::sandbox::selector::Part;
 use crate::sandbox::selector::Selector;
+use crate::sandbox::selector::parse;
+use crate::stdx::decimal;
 
-/// `read_message(name[, field_index[, array_index]])` → the value, nil when there is none.
+/// What `read_message` gives when asked for no copy.
+pub(super) const KIND: ObjectKind = ObjectKind {
+    tag: TAG,
+    name: c"message_reader",
+    methods: &[],
+    metamethods: &[(c"__tostring", tostring)],
+    load: |state| Some(Box::new(Reader::load(state)?)),
+};
+
+const TAG: u8 = 27;
+
+/// Stands for a part of whatever message is at hand when it is written.
+#[derive(Clone, Debug)]
+struct Reader {
+    name: Vec<u8>,
+    selector: Selector,
+}
+
+impl Reader {
+    fn load(state: &[u8]) -> Option<Reader> {
+        let (field, rest) = state.split_first_chunk::<4>()?;
+        let (value, name) = rest.split_first_chunk::<4>()?;
+        let (field, value) = (u32::from_le_bytes(*field), u32::from_le_bytes(*value));
+        let mut selector = parse(name)?;
+        (selector.field, selector.value) = (field, value);
+        Some(Reader { name: name.to_vec(), selector })
+    }
+}
+
+impl Object for Reader {
+    fn tag(&self) -> u8 {
+        TAG
+    }
+
+    fn footprint(&self) -> usize {
+        size_of::<Reader>() + self.name.len()
+    }
+
+    fn print(&mut self, _: &mut Vec<u8>) -> bool {
+        false
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.selector.field.to_le_bytes());
+        out.extend_from_slice(&self.selector.value.to_le_bytes());
+        out.extend_from_slice(&self.name);
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        *self = Reader::load(state).ok_or("the saved state is damaged")?;
+        Ok(())
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// Appends what a reader stands for, nothing where the message has no such part; false when `given` is no
+/// reader.
+pub(super) fn put(cx: &mut Context, given: Given<'_>, out: &mut Vec<u8>) -> bool {
+    let Given::Object(object) = given else { return false };
+    let reader = object
+        .try_borrow_mut()
+        .ok()
+        .and_then(|mut object| object.as_any_mut().downcast_ref::<Reader>().cloned());
+    let Some(reader) = reader else { return false };
+    match read(cx, &reader.name, reader.selector) {
+        Answer::Text(text) => out.extend_from_slice(text),
+        Answer::Number(number) => decimal::write(out, number),
+        Answer::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
+        _ => {}
+    }
+    true
+}
+
+/// `tostring(reader)` → what it stands for.
+fn tostring<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let mut text = Vec::new();
+    put(cx, args.value(1), &mut text);
+    if !args.admit(text.len()) {
+        return Err("not enough memory".into());
+    }
+    cx.scratch.clear();
+    cx.scratch.extend_from_slice(&text);
+    Ok(Answer::Text(&cx.scratch))
+}
+
+/// `read_message(name[, field_index[, array_index[, zero_copy]]])` → the value, nil when there is none; a
+/// reader for what may be text, when `zero_copy` is true.
 pub(super) fn read_message<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
@@ -24,6 +121,16 @@ pub(super) fn read_message<'a>(
     if args.len() > 1 {
         selector.field = index(&args, 2)?.unwrap_or(selector.field);
         selector.value = index(&args, 3)?.unwrap_or(selector.value);
+        let is_number =
+            matches!(selector.part, Part::Timestamp | Part::Severity | Part::Pid | Part::Size);
+        if args.truth(4) && !is_number {
+            let reader = Reader { name: text.to_vec(), selector };
+            if !args.admit(reader.footprint()) {
+                return Err("not enough memory".into());
+            }
+            cx.park(Box::new(reader));
+            return Ok(Answer::Parked);
+        }
     }
     Ok(read(cx, text, selector))
 }

@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn our_own_functions_are_declared() {
         assert_eq!(arity("read_config"), Some(1..=1));
-        assert_eq!(arity("read_message"), Some(1..=3));
+        assert_eq!(arity("read_message"), Some(1..=4));
         assert_eq!(arity("inject_payload"), Some(0..=ANY));
         assert_eq!(arity("circular_buffer.new"), Some(3..=4));
         assert_eq!(arity("nothing"), None);

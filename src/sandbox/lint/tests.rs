@@ -80,7 +80,7 @@ fn wrong_counts_of_arguments_are_found() {
     check("local s = string.rep('x')\nprint(s)", &[("string", "takes 2 to 3 arguments")]);
     check("print(string.sub(read_config('a')))", &[]);
     check("local f = {n = 1}\nprint(tostring(f.n, 2))", &[("tostring", "takes 1 argument")]);
-    check("read_message('Type', (1), {2, 3}, 4)", &[("read_message", "there are 4")]);
+    check("read_message('Type', (1), {2, 3}, 4, 5)", &[("read_message", "there are 5")]);
     check("function read_it(a) return read_message(a, ...) end", &[]);
     check("print(string.gsub('a', 'b', function(x, y) return x, y end))", &[]);
     check("print(math.floor(unpack({})))", &[]);

@@ -17,7 +17,7 @@ use crate::sandbox::raw::GIVEN;
 const CALLS: &[(Role, &str)] = &[
     (Role::Filter, "read_message('Fields[status]')"),
     (Role::Filter, "read_message('Uuid')"),
-    (Role::Filter, "read_message('framed')"),
+    (Role::Filter, "read_message('framed') tostring(read_message('raw', nil, nil, true))"),
     (Role::Filter, "local x = msg.Fields.host .. msg.Payload"),
     (Role::Filter, "read_next_field()"),
     (Role::Filter, "read_config('list')"),

@@ -314,3 +314,21 @@ fn growing_objects_are_counted() {
          end");
     assert!(failures[0].contains("Memory"), "{failures:?}");
 }
+
+#[test]
+fn a_reader_of_a_message_is_written_without_a_copy() {
+    let script = "
+        local payload, status = read_message('Payload', nil, nil, true), nil
+        local number = read_message('Timestamp', nil, nil, true)
+        function process_message()
+          status = status or read_message('Fields[status]', 0, 0, true)
+          local none = read_message('Fields[none]', 0, 0, true)
+          add_to_payload(payload, '|', tostring(payload))
+          inject_payload('txt', 'n', '|', status, none, '|', type(payload), type(number))
+          return 0
+        end";
+    let (injected, restored) = resume(script, script);
+    assert_eq!(restored, Restored::default());
+    let expected = [200, 201, 202].map(|status| format!("body|body|{status}|userdatanil"));
+    assert_eq!(injected, expected);
+}
