@@ -495,7 +495,7 @@ function hyperloglog.version() end
 ---@field EnvVersion? string
 ---@field Pid? number
 ---@field Hostname? string
----@field Fields? (table<string, FieldValue|FieldValue[]|Field>|Field[])
+---@field Fields? table values or Fields by name, or a list of Fields
 
 --- In a filter the Type gets `heka.sandbox.` in front, Logger is the filter, Hostname this host. The
 --- first message of a decoder replaces its record; that of an encoder is its output.
@@ -932,7 +932,9 @@ local MessageReader = {}
 ---@param field_index? number
 ---@param array_index? number
 ---@param zero_copy? boolean
----@return (string|number|boolean|MessageReader)?
+---@return any
+---@overload fun(name: "Type"|"Logger"|"Payload"|"EnvVersion"|"Hostname"|"Uuid"|"raw"|"framed"): string
+---@overload fun(name: "Timestamp"|"Severity"|"Pid"|"size"): number
 function read_message(name, field_index, array_index, zero_copy) end
 
 ---@class Regex

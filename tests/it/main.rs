@@ -12,6 +12,7 @@ mod command_line;
 mod configurations;
 mod destinations;
 mod docs;
+mod editor;
 mod engine;
 mod filter;
 mod harness;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         configurations::trials(),
         engine::trials(),
         docs::trials(),
+        editor::trials(),
         filter::trials(),
         heka_test::trials(),
         replay::trials(),

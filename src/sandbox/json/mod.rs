@@ -7,10 +7,9 @@
 
 mod lexer;
 
+use crate::sandbox::raw::Tape;
 use lexer::Lexer;
 use lexer::Token;
-
-use super::raw::Tape;
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug)]
