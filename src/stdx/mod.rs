@@ -13,3 +13,4 @@ pub mod rfc3339;
 pub mod secret;
 pub mod size;
 pub mod strftime;
+pub mod sync;
