@@ -235,7 +235,8 @@ fn walk(batch: Option<&Batch>) {
 fn open(folder: &Path) {
     let clock = || Arc::new(Manual::at(2_000));
     let Ok((journal, recovery)) = Journal::open(folder, &settings(), clock()) else { return };
-    assert_eq!(recovery.end, journal.end());
+    // Behind an end that was not clean positions jump.
+    assert!(recovery.end <= journal.end(), "{} is behind {}", recovery.end, journal.end());
     let options =
         ReaderOptions { start: Start::Oldest, keeps: Keeps::Nothing, ..ReaderOptions::default() };
     let mut reader = journal.reader("look", options).expect("it reads");

@@ -100,7 +100,8 @@ fn put(peg: &Peg, out: &mut String, depth: usize) -> Option<()> {
         Peg::Or(one, two) => around("(", one, "+", Some(two), ")")?,
         Peg::Without(one, two) => around("(", one, "-", Some(two), ")")?,
         Peg::Not(one) => around("(-", one, "", None, ")")?,
-        Peg::Ahead(one) => around("(#", one, "", None, ")")?,
+        // What `#` gives alone is a number to Lua, to be made a pattern by the next operator.
+        Peg::Ahead(one) => around("(l.P(true)*#", one, "", None, ")")?,
         Peg::Many(one) => around("(", one, "^0", None, ")")?,
         Peg::Once(one) => around("(", one, "^1", None, ")")?,
         Peg::Maybe(one) => around("(", one, "^-1", None, ")")?,

@@ -53,6 +53,8 @@ use self::nagios_plugin::NagiosPluginInput;
 use self::nats::NatsInput;
 use self::nginx_status::NginxStatusInput;
 use self::otlp::OtlpInput;
+#[cfg(fuzzing)]
+pub use self::otlp::read_body as read_otlp;
 use self::postgresql::PostgresqlInput;
 use self::process::ProcessInput;
 use self::prometheus::PrometheusInput;

@@ -347,3 +347,14 @@ fn put(signal: Signal, form: Form, body: &[u8], records: &mut Records) -> Result
         }
     })
 }
+
+/// Reads a body as a request's is, for `fuzz/`: of logs, metrics or traces, as protobuf or as JSON.
+#[cfg(fuzzing)]
+pub fn read_body(signal: u8, is_json: bool, body: &[u8]) -> Option<Vec<crate::message::Batch>> {
+    let signal = [Signal::Logs, Signal::Metrics, Signal::Traces][usize::from(signal % 3)];
+    let form = if is_json { Form::Json } else { Form::Protobuf };
+    elements::bound(signal, form, body, 1 << 16).ok()?;
+    let mut records = Records::of("otlp", "host", 4096);
+    put(signal, form, body, &mut records).ok()?;
+    Some(records.take())
+}

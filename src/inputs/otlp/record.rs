@@ -51,14 +51,19 @@ impl<'a> From<'a> {
 
 impl Records {
     pub(super) fn new(cx: &InputContext) -> Records {
+        Records::of(&cx.name, &cx.engine.hostname, cx.engine.max_message_size)
+    }
+
+    /// Takes messages of the input `name` at the machine `hostname`, at most so large each.
+    pub(super) fn of(name: &str, hostname: &str, max_size: usize) -> Records {
         Records {
             batches: Vec::new(),
             batch: Batch::new(),
             uuids: Uuids::default(),
             now: System::new().wall(),
-            max_size: cx.engine.max_message_size,
-            input: cx.name.as_bytes().to_vec(),
-            hostname: cx.engine.hostname.as_bytes().to_vec(),
+            max_size,
+            input: name.as_bytes().to_vec(),
+            hostname: hostname.as_bytes().to_vec(),
             refused: 0,
             why: String::new(),
         }
