@@ -36,10 +36,14 @@ use super::table::Cursor;
 use super::table::Head;
 use super::table::Previous;
 use super::table::Problem;
+use super::walk::read_at;
 use crate::stdx::clock::Clock;
 
 /// How far positions jump after an end that was not clean; more than can be in memory unsynced.
 pub(super) const JUMP: u64 = 1 << 24;
+
+/// What is written again is read in pieces of so many bytes.
+const WRITTEN_AGAIN: usize = 1 << 20;
 
 /// What was found when a journal was opened; to be logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +100,8 @@ struct Opening<'a> {
 
 impl Opening<'_> {
     fn open(&mut self, candidates: &[Candidate]) -> Result<Opened, Error> {
-        let (segments, scan) = self.segments(candidates)?;
+        let (mut segments, scan) = self.segments(candidates)?;
+        drop_empty(&mut segments);
         let newest = candidates.last();
         let id = newest.map_or_else(new_id, |candidate| Ok(candidate.head.journal))?;
         self.recovery.is_new = newest.is_none();
@@ -196,6 +201,7 @@ impl Opening<'_> {
         if let (Some(newest), Some(segment), true) =
             (candidates.last(), state.segments.back(), scan.is_clean)
         {
+            write_again(segment, &reopen(segment)?, scan)?;
             let active = Active::open(segment.clone(), scan.used)
                 .map_err(|error| Error::segment(segment.number, error))?;
             disk.active = Some(active);
@@ -215,6 +221,7 @@ impl Opening<'_> {
             let segment = state.segments.back().expect("each candidate is a segment").clone();
             self.recovery.cut = scan.cut;
             let file = reopen(&segment)?;
+            write_again(&segment, &file, scan)?;
             files::resize(&segment.path, &file, scan.used)
                 .and_then(|()| files::sync(&segment.path, &file))
                 .map_err(|error| Error::segment(segment.number, error))?;
@@ -311,6 +318,40 @@ pub(super) fn drop_void(candidates: &mut Vec<Candidate>) -> Vec<u64> {
         }
     }
     void
+}
+
+/// Leaves out segments that were begun in vain, where a folder could not be synced.
+fn drop_empty(segments: &mut VecDeque<Arc<Segment>>) {
+    let newest = segments.back().map(|segment| segment.number);
+    segments.retain(|segment| {
+        let is_empty = segment.last() < segment.first && Some(segment.number) != newest;
+        if is_empty {
+            // Nothing is lost if it stays: it is left out again.
+            let _ = files::remove(&segment.path);
+        }
+        !is_empty
+    });
+}
+
+/// Writes what may have been left by a sync that failed: the system reads it back as if it were there,
+/// and no later sync makes it durable.
+fn write_again(segment: &Segment, file: &File, scan: &Scan) -> Result<(), Error> {
+    let mut at = scan.confirmed;
+    let mut bytes = vec![0; WRITTEN_AGAIN];
+    while at < scan.used {
+        let length = WRITTEN_AGAIN.min(usize::try_from(scan.used - at).unwrap_or(WRITTEN_AGAIN));
+        let written = read_at(file, &mut bytes[..length], at).and_then(|read| {
+            files::write_at(&segment.path, file, &bytes[..read], at)?;
+            Ok(read)
+        });
+        let written = written.map_err(|error| Error::segment(segment.number, error))?;
+        if written == 0 {
+            // Only the zeros that an entry is filled up with may be missing.
+            break;
+        }
+        at += written as u64;
+    }
+    Ok(())
 }
 
 fn reopen(segment: &Segment) -> Result<File, Error> {

@@ -31,12 +31,26 @@ impl Writer {
         }
         state.wants_room = false;
         drop(state);
-        for segment in gone {
+        let mut gone = gone.into_iter();
+        while let Some(segment) = gone.next() {
             if let Err(error) = self.disk.remove(&segment) {
                 tracing::warn!(%error, segment = segment.number, "cannot remove a segment");
+                self.take_back(std::iter::once(segment).chain(gone).collect());
+                break;
             }
         }
         self.shared.changed.notify_all();
+    }
+
+    /// Counts segments again that could not be removed: they take room still, and there are no gaps
+    /// between those that are found at the next start.
+    fn take_back(&self, segments: Vec<Arc<Segment>>) {
+        let mut state = self.shared.lock();
+        for segment in segments.into_iter().rev() {
+            state.bytes += segment.used();
+            state.oldest = segment.first;
+            state.segments.push_front(segment);
+        }
     }
 
     /// Forgets how far sources are that have not moved for long.

@@ -46,6 +46,8 @@ pub(super) struct Scan {
     /// Where the last record that counts ends.
     pub(super) used: u64,
     pub(super) is_clean: bool,
+    /// Where the last entry starts that something later says was synced, or where entries start.
+    pub(super) confirmed: u64,
     pub(super) damages: Vec<Damage>,
     /// How many bytes behind `used` look like records but do not count.
     pub(super) cut: u64,
@@ -97,12 +99,18 @@ pub(super) fn scan_with<'a>(
 ) -> io::Result<Scan> {
     let is_visited = visit.is_some();
     let mut scanning = Scanning {
-        scan: Scan { last: bounds.first.previous(), used: bounds.data, ..Scan::default() },
+        scan: Scan {
+            last: bounds.first.previous(),
+            used: bounds.data,
+            confirmed: bounds.data,
+            ..Scan::default()
+        },
         known,
         visit,
         holes: Vec::new(),
         held_back: Vec::new(),
         seen: bounds.first.previous(),
+        durable: Position(0),
         segment: bounds.segment,
     };
     let mut walk = Walk::new(file.clone(), bounds.segment, bounds.data);
@@ -137,7 +145,11 @@ pub(super) fn scan_with<'a>(
     }
     let ends = if bounds.until.is_some() { Position(u64::MAX) } else { Position(0) };
     scanning.confirm(ends, bounds.until);
-    let mut scan = scanning.scan;
+    let Scanning { mut scan, durable, .. } = scanning;
+    let behind = scan.places.partition_point(|(position, _)| *position <= durable);
+    if let Some((_, at)) = scan.places[..behind].last() {
+        scan.confirmed = *at;
+    }
     scan.cut = walk.at().saturating_sub(scan.used);
     Ok(scan)
 }
@@ -168,6 +180,8 @@ struct Scanning<'a> {
     held_back: Vec<Told>,
     /// Last position that has been met, sound or not.
     seen: Position,
+    /// Up to here entries are known to have been synced.
+    durable: Position,
     segment: u64,
 }
 
@@ -234,6 +248,7 @@ impl Scanning<'_> {
 
     fn count(&mut self, told: Told) {
         let header = told.header;
+        self.durable = self.durable.max(header.durable);
         self.scan.used = told.at + header.span();
         self.scan.is_clean = header.kind == Kind::CleanEnd;
         if header.kind.is_entry() {

@@ -6,10 +6,7 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::entry::Position;
@@ -22,6 +19,9 @@ use super::table::Sources;
 use super::walk::Found;
 use super::walk::Walk;
 use super::walk::read_at;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::atomic::AtomicI64;
+use crate::stdx::sync::atomic::AtomicU64;
 
 const SUFFIX: &str = ".segment";
 /// How far apart the places are that are remembered of a segment, in bytes.
@@ -150,19 +150,28 @@ pub(super) fn create(
     capacity: u64,
     spare: Option<PathBuf>,
 ) -> io::Result<Arc<Segment>> {
-    if spare.is_some() {
+    if let Some(spare) = &spare {
         // It may have been a segment until a moment ago, and would be one again after a power cut.
-        files::sync_folder(folder)?;
+        files::sync_folder(folder).inspect_err(|_| drop(files::remove(spare)))?;
     }
     let unnamed = spare.unwrap_or_else(|| folder.join(format!("{:020}.new", head.segment)));
-    let file = files::open_or_create(&unnamed)?;
-    files::reserve(&unnamed, &file, capacity)?;
-    files::write_at(&unnamed, &file, encoded, 0)?;
-    files::sync(&unnamed, &file)?;
     let segment = Segment::new(folder, &Head { length: encoded.len() as u64, ..head.clone() });
-    files::rename(&unnamed, &segment.path)?;
-    files::sync_folder(folder)?;
+    let made = make(&unnamed, encoded, capacity)
+        .and_then(|()| files::rename(&unnamed, &segment.path))
+        .and_then(|()| files::sync_folder(folder));
+    if let Err(error) = made {
+        // It is not tried again with this file, and each would take its room until the next start.
+        let _ = files::remove(&unnamed).or_else(|_| files::remove(&segment.path));
+        return Err(error);
+    }
     Ok(Arc::new(segment))
+}
+
+fn make(path: &Path, encoded: &[u8], capacity: u64) -> io::Result<()> {
+    let file = files::open_or_create(path)?;
+    files::reserve(path, &file, capacity)?;
+    files::write_at(path, &file, encoded, 0)?;
+    files::sync(path, &file)
 }
 
 /// Makes a file with room for `bytes`.

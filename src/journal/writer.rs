@@ -11,7 +11,6 @@
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::append::WRITE_BYTES;
 use super::disk::Disk;
@@ -22,6 +21,7 @@ use super::state::Held;
 use super::state::Shared;
 use super::state::State;
 use super::table::Cursor;
+use crate::stdx::sync::Instant;
 
 /// The least time from the end of a sync to the start of the next, unless much has come meanwhile.
 const PACE: Duration = Duration::from_millis(5);
@@ -163,7 +163,7 @@ impl Writer {
                 if self.disk.active.is_some() {
                     self.sync_written()?;
                 }
-                self.begin_segment(first)?;
+                self.begin_segment(&Start::with(first))?;
             }
             #[cfg(test)]
             self.shared.faults.write()?;
@@ -192,7 +192,7 @@ impl Writer {
         (held.cloned().collect(), state.durable)
     }
 
-    fn begin_segment(&mut self, first: &Held) -> io::Result<()> {
+    fn begin_segment(&mut self, start: &Start) -> io::Result<()> {
         let now = self.shared.clock.wall();
         let cursors = {
             let mut state = self.shared.lock();
@@ -200,7 +200,7 @@ impl Writer {
             state.readers.cursors(state.durable, now)
         };
         self.expire_sources(now);
-        let begun = self.disk.begin_segment(&Start::with(first), &cursors);
+        let begun = self.disk.begin_segment(start, &cursors);
         let mut state = self.shared.lock();
         match begun {
             Ok(segment) => {
@@ -211,7 +211,9 @@ impl Writer {
             }
             Err(error) => {
                 state.readers.is_changed = true;
-                state.wants_room = true;
+                // History goes where room is what is missing.
+                let no_room = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+                state.wants_room |= no_room.contains(&error.kind());
                 Err(error)
             }
         }
@@ -233,7 +235,9 @@ impl Writer {
         #[cfg(test)]
         let is_time = self.shared.faults.steps.is_time(is_time);
         let is_due = is_time || state.wants_room || state.is_stopping;
-        if !is_due || !state.readers.is_dirty(state.durable) {
+        // Where there is no segment the head of the next one has them.
+        let is_kept = self.disk.active.is_some();
+        if !is_due || !is_kept || !state.readers.is_dirty(state.durable) {
             return None;
         }
         self.last_cursors = Instant::now();
@@ -333,6 +337,13 @@ impl Writer {
         self.sync()?;
         // Cursors may follow what the first of the two syncs has made durable.
         self.sync()?;
+        if self.disk.active.is_none() {
+            // The last one was given up.
+            let state = self.shared.lock();
+            let (first, time, engine_time) = (state.end.next(), state.time, state.engine_time);
+            drop(state);
+            self.begin_segment(&Start { first, time, engine_time, stored: 0 })?;
+        }
         self.write_control(Kind::CleanEnd, &[])?;
         self.sync_written()
     }
@@ -350,6 +361,10 @@ impl Writer {
     fn pause(&mut self, failures: u32) {
         let pause = RETRY.0.saturating_mul(1 << failures.min(6)).min(RETRY.1);
         self.trim();
+        #[cfg(test)]
+        if self.shared.faults.steps.are_ordered {
+            return;
+        }
         let state = self.shared.lock();
         drop(Shared::wait(&self.shared.work, state, pause));
     }

@@ -1,5 +1,6 @@
 //! Faults that tests inject where the disk would show them.
 
+mod disk;
 pub(super) mod power;
 pub(super) mod steps;
 

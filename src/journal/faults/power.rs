@@ -1,13 +1,9 @@
-//! A disk that is watched: what is changed on it is written down, may fail, and can be played up to
-//! any moment as a power cut would have left it.
-//!
-//! What was synced is there. Of what was not, each write may be there, missing or torn at a sector,
-//! whatever came before or after it; names change in the order in which they were changed, up to
-//! some moment.
+//! A folder that is watched: what is changed in it is written down, may fail, and can be played up to
+//! any moment as a power cut would have left it ([`super::disk`]).
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +11,10 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use super::disk::Disk;
+use super::disk::SECTOR;
 use crate::journal::files::Change;
 use crate::stdx::random::Random;
-
-/// What a disk writes at once or not at all, in bytes.
-const SECTOR: usize = 512;
 
 static WATCHED: Mutex<Vec<Arc<Watched>>> = Mutex::new(Vec::new());
 
@@ -50,11 +45,13 @@ pub(in crate::journal) struct Failing {
 
 /// What was done, by paths below the folder.
 #[derive(Clone, Debug)]
-enum Done {
+pub(super) enum Done {
     Create(PathBuf),
     Write(PathBuf, Vec<u8>, usize),
     Resize(PathBuf, usize),
     Sync(PathBuf),
+    /// It was refused.
+    FailedSync(PathBuf),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     SyncFolder(PathBuf),
@@ -69,17 +66,19 @@ pub(in crate::journal) fn change<T>(
     let watched = lock(&WATCHED).iter().find(|one| path.starts_with(&one.folder)).cloned();
     let Some(watched) = watched else { return make() };
     let mut log = lock(&watched.log);
+    let below = |path: &Path| path.strip_prefix(&watched.folder).unwrap_or(path).to_owned();
+    let at = below(path);
     if let Some(failing) = &mut log.failing {
         if failing.after > 0 {
             failing.after -= 1;
         } else if failing.times > 0 {
             failing.times -= 1;
-            return Err(failing.error.into());
+            let error = failing.error;
+            log.done.extend(half_done(path, &at, change));
+            return Err(error.into());
         }
     }
     let made = make()?;
-    let below = |path: &Path| path.strip_prefix(&watched.folder).unwrap_or(path).to_owned();
-    let at = below(path);
     log.done.push(match change {
         Change::Create => Done::Create(at),
         Change::Write(bytes, to) => Done::Write(at, bytes.to_vec(), index(to)),
@@ -90,6 +89,20 @@ pub(in crate::journal) fn change<T>(
         Change::SyncFolder => Done::SyncFolder(at),
     });
     Ok(made)
+}
+
+/// What a change does that is refused: half of a write, and what a sync would have covered is lost.
+fn half_done(path: &Path, at: &Path, change: Change<'_>) -> Option<Done> {
+    match change {
+        Change::Write(bytes, to) => {
+            let half = &bytes[..bytes.len() / 2 / SECTOR * SECTOR];
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(half, to).unwrap();
+            Some(Done::Write(at.to_owned(), half.to_vec(), index(to)))
+        }
+        Change::Sync => Some(Done::FailedSync(at.to_owned())),
+        _ => None,
+    }
 }
 
 fn index(bytes: u64) -> usize {
@@ -150,10 +163,7 @@ impl Watched {
         let log = lock(&self.log);
         let mut disk = Disk::default();
         for (path, bytes) in &log.before {
-            let file = disk.make(path.clone());
-            disk.files[file].synced.clone_from(bytes);
-            disk.files[file].now.clone_from(bytes);
-            disk.names.insert(path.clone(), file);
+            disk.put(path, bytes);
         }
         for done in &log.done[..changes] {
             let is_sync = matches!(done, Done::Sync(_));
@@ -178,161 +188,6 @@ fn read_all(root: &Path, folder: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
         } else {
             let bytes = fs::read(&path).unwrap();
             into.push((path.strip_prefix(root).unwrap().to_owned(), bytes));
-        }
-    }
-}
-
-/// The disk, as it is played.
-#[derive(Default)]
-struct Disk {
-    files: Vec<Contents>,
-    /// Names as they are durable, and as the system sees them.
-    names: BTreeMap<PathBuf, usize>,
-    now: BTreeMap<PathBuf, usize>,
-    /// Changes of names that are not durable.
-    pending: Vec<Named>,
-}
-
-enum Named {
-    Put(PathBuf, usize),
-    Rename(PathBuf, PathBuf),
-    Remove(PathBuf),
-}
-
-#[derive(Default)]
-struct Contents {
-    synced: Vec<u8>,
-    now: Vec<u8>,
-    pending: Vec<Pending>,
-}
-
-enum Pending {
-    Write(Vec<u8>, usize),
-    Resize(usize),
-}
-
-impl Disk {
-    fn make(&mut self, path: PathBuf) -> usize {
-        self.files.push(Contents::default());
-        self.now.insert(path, self.files.len() - 1);
-        self.files.len() - 1
-    }
-
-    fn play(&mut self, done: &Done) {
-        match done {
-            Done::Create(path) => {
-                if let Some(file) = self.now.get(path) {
-                    self.files[*file].change(Pending::Resize(0));
-                } else {
-                    let file = self.make(path.clone());
-                    self.pending.push(Named::Put(path.clone(), file));
-                }
-            }
-            Done::Write(path, bytes, at) => {
-                self.files[self.now[path]].change(Pending::Write(bytes.clone(), *at));
-            }
-            Done::Resize(path, bytes) => {
-                self.files[self.now[path]].change(Pending::Resize(*bytes));
-            }
-            Done::Sync(path) => {
-                // A file that was given up may be synced once more.
-                let Some(file) = self.now.get(path) else { return };
-                let file = &mut self.files[*file];
-                file.pending.clear();
-                file.synced.clone_from(&file.now);
-            }
-            Done::Rename(from, to) => {
-                let file = self.now.remove(from).unwrap();
-                self.now.insert(to.clone(), file);
-                self.pending.push(Named::Rename(from.clone(), to.clone()));
-            }
-            Done::Remove(path) => {
-                self.now.remove(path);
-                self.pending.push(Named::Remove(path.clone()));
-            }
-            Done::SyncFolder(folder) => {
-                // What was done to names elsewhere comes first, as in the journal of a file system.
-                let is_in = |path: &PathBuf| path.parent() == Some(folder);
-                let last = self.pending.iter().rposition(|named| match named {
-                    Named::Put(path, _) | Named::Remove(path) => is_in(path),
-                    Named::Rename(from, to) => is_in(from) || is_in(to),
-                });
-                let settled: Vec<Named> =
-                    self.pending.drain(..last.map_or(0, |last| last + 1)).collect();
-                self.name_all(settled);
-            }
-        }
-    }
-
-    fn name_all(&mut self, settled: Vec<Named>) {
-        for named in settled {
-            self.name(named);
-        }
-    }
-
-    fn name(&mut self, named: Named) {
-        match named {
-            Named::Put(path, file) => {
-                self.names.insert(path, file);
-            }
-            Named::Rename(from, to) => {
-                if let Some(file) = self.names.remove(&from) {
-                    self.names.insert(to, file);
-                }
-            }
-            Named::Remove(path) => {
-                self.names.remove(&path);
-            }
-        }
-    }
-
-    /// What is left, by its names.
-    fn cut(mut self, random: &mut Random) -> Vec<(PathBuf, Vec<u8>)> {
-        let kept = below(random, self.pending.len() + 1);
-        let settled: Vec<Named> = self.pending.drain(..kept).collect();
-        self.name_all(settled);
-        let names = std::mem::take(&mut self.names);
-        names.into_iter().map(|(path, file)| (path, self.files[file].cut(random))).collect()
-    }
-}
-
-impl Contents {
-    fn change(&mut self, pending: Pending) {
-        pending.apply(&mut self.now, |_| true);
-        self.pending.push(pending);
-    }
-
-    fn cut(&self, random: &mut Random) -> Vec<u8> {
-        let mut bytes = self.synced.clone();
-        // Some disks lose all, some little.
-        let luck = below(random, 4);
-        for pending in &self.pending {
-            match below(random, 4) {
-                0 => pending.apply(&mut bytes, |_| below(random, 2) == 0),
-                lot if lot <= luck => pending.apply(&mut bytes, |_| true),
-                _ => {}
-            }
-        }
-        bytes
-    }
-}
-
-impl Pending {
-    /// Does it, as far as sectors are written.
-    fn apply(&self, bytes: &mut Vec<u8>, mut is_written: impl FnMut(usize) -> bool) {
-        match self {
-            Pending::Resize(length) => bytes.resize(*length, 0),
-            Pending::Write(written, at) => {
-                let mut from = *at;
-                while from < at + written.len() {
-                    let end = ((from / SECTOR + 1) * SECTOR).min(at + written.len());
-                    if is_written(from) {
-                        bytes.resize(bytes.len().max(end), 0);
-                        bytes[from..end].copy_from_slice(&written[from - at..end - at]);
-                    }
-                    from = end;
-                }
-            }
         }
     }
 }

@@ -137,7 +137,10 @@ fn check(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path, harm: Harm) {
                 Some(name) == files.keys().rfind(|it| it.extension() == name.extension());
             may_be_silent = match harm {
                 Harm::Flip(at) => at >= last_end || bytes[at] == 0,
-                Harm::CutOff(at) => at >= last_end || is_newest,
+                // An entry ends with zeros, up to a multiple of 8.
+                Harm::CutOff(at) => {
+                    is_newest || at >= last_end || bytes[at..last_end].iter().all(|it| *it == 0)
+                }
             };
         }
     }

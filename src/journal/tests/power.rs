@@ -8,9 +8,13 @@
 //! The writer does only what the seed orders, so that a seed that fails fails again.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
+use nix::errno::Errno;
+
 use super::*;
+use crate::journal::faults::power::Failing;
 use crate::journal::faults::power::Watched;
 use crate::journal::faults::power::below;
 use crate::journal::faults::steps;
@@ -22,6 +26,16 @@ use crate::stdx::random::Random;
 const CUTS: usize = 8;
 /// Runs after another of one journal.
 const RUNS: usize = 3;
+
+/// What a disk is like, besides losing what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sound,
+    /// It refuses some changes: has no room, fails, is read-only for a moment.
+    Failing,
+    /// It forgets what it is told to sync.
+    Lying,
+}
 
 /// What was said at which moment, in changes of the disk.
 #[derive(Clone, Debug)]
@@ -51,8 +65,10 @@ fn settings() -> Settings {
     }
 }
 
+/// Opens it; what a disk that fails refuses is done again.
 fn open_at(folder: &Path) -> (Journal, Recovery) {
-    Journal::open(folder, &settings(), Arc::new(Manual::at(1_000_000))).unwrap()
+    let open = || Journal::open(folder, &settings(), Arc::new(Manual::at(1_000_000)));
+    (0..8).find_map(|_| open().ok()).expect("it opens once the disk works")
 }
 
 fn kill(journal: &Journal) {
@@ -65,26 +81,19 @@ fn state_at(position: Position) -> Vec<u8> {
 }
 
 /// Works with the journal in `folder` for a while.
-fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
+fn work(folder: &Path, disk: &Watched, kind: Kind, random: &mut Random, model: &mut Model) {
     let (mut journal, _) = open_at(folder);
     let (mut output, mut filter) = readers(&journal);
     model.committed = model.committed.max(output.position());
     for _ in 0..10 + below(random, 50) {
+        if kind == Kind::Failing && below(random, 8) == 0 {
+            let error = [Errno::ENOSPC, Errno::EIO, Errno::EROFS][below(random, 3)];
+            let (after, times) = (below(random, 6), 1 + below(random, 2));
+            disk.fail(Failing { after, times, error });
+        }
         let promised = match below(random, 16) {
             0..6 => {
-                let length = [20, 3000, 30_000][below(random, 3)];
-                let source = format!("source {}", below(random, 3));
-                model.next += 1;
-                let text = format!("{:07}", model.next).repeat(length / 7 + 1);
-                let mut batch = Batch::new();
-                let mut message = batch.begin();
-                message.payload(text.as_bytes());
-                message.finish().unwrap();
-                batch.reach(&Source::from(source.as_str()), SourcePosition::at(model.next));
-                let position = journal.append(batch).unwrap();
-                let last = model.entries.last_key_value().map_or(Position(0), |(last, _)| *last);
-                assert!(position > last, "a position is used once");
-                model.entries.insert(position, Some((source, model.next, text)));
+                say(&journal, random, model);
                 None
             }
             6 => {
@@ -95,8 +104,9 @@ fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
             7..10 => {
                 let end = journal.end();
                 journal.shared.order(Order::Sync);
-                assert!(journal.durable() >= end);
-                Some(Promise::Durable(end))
+                let is_durable = journal.durable() >= end;
+                assert!(is_durable || kind == Kind::Failing);
+                is_durable.then_some(Promise::Durable(end))
             }
             10 | 11 => {
                 while let Next::Entry(entry) = output.next().unwrap() {
@@ -105,35 +115,84 @@ fn work(folder: &Path, disk: &Watched, random: &mut Random, model: &mut Model) {
                 }
                 None
             }
-            12 | 13 => {
-                while let Next::Entry(_) = filter.next().unwrap() {}
-                let position = filter.position();
-                model.snapshots.push(position);
-                let state = Some(state_at(position));
-                let stored = Snapshot { reader: "filter".into(), position, state };
-                journal.store_snapshots(&[stored]).unwrap();
-                Some(Promise::Snapshot(position))
-            }
+            12 | 13 => store_state(&journal, &mut filter, kind, model),
             14 => {
                 model.next += 1;
                 model.values.push(model.next);
-                journal.put("key", &model.next.to_le_bytes()).unwrap();
-                Some(Promise::Value(model.next))
+                let is_put = journal.put("key", &model.next.to_le_bytes()).is_ok();
+                assert!(is_put || kind == Kind::Failing);
+                is_put.then_some(Promise::Value(model.next))
             }
             _ if below(random, 4) == 0 => {
                 drop((output, filter));
-                journal.close().unwrap();
-                let end = journal.end();
-                (journal, _) = open_at(folder);
+                let durable;
+                (journal, durable) = close_and_open(&journal, folder, kind, model);
                 (output, filter) = readers(&journal);
-                Some(Promise::Durable(end))
+                Some(Promise::Durable(durable))
             }
             _ => None,
         };
         model.promises.extend(promised.map(|promise| (disk.changes(), promise)));
         order(&journal, random);
+        if kind == Kind::Failing {
+            // Segments that were given up fill the budget: who is furthest behind is moved on.
+            let output = journal.readers().into_iter().find(|reader| reader.name == "output");
+            model.committed = model.committed.max(output.unwrap().committed);
+        }
     }
     kill(&journal);
+}
+
+/// Appends a batch of some size, of one of a few sources.
+fn say(journal: &Journal, random: &mut Random, model: &mut Model) {
+    let length = [20, 3000, 30_000][below(random, 3)];
+    let source = format!("source {}", below(random, 3));
+    model.next += 1;
+    let text = format!("{:07}", model.next).repeat(length / 7 + 1);
+    let mut batch = Batch::new();
+    let mut message = batch.begin();
+    message.payload(text.as_bytes());
+    message.finish().unwrap();
+    batch.reach(&Source::from(source.as_str()), SourcePosition::at(model.next));
+    let position = journal.append(batch).unwrap();
+    let last = model.entries.last_key_value().map_or(Position(0), |(last, _)| *last);
+    assert!(position > last, "a position is used once");
+    model.entries.insert(position, Some((source, model.next, text)));
+}
+
+/// Reads on and stores the state there.
+fn store_state(
+    journal: &Journal,
+    filter: &mut Reader,
+    kind: Kind,
+    model: &mut Model,
+) -> Option<Promise> {
+    while let Next::Entry(_) = filter.next().unwrap() {}
+    let position = filter.position();
+    model.snapshots.push(position);
+    let state = Some(state_at(position));
+    let stored = Snapshot { reader: "filter".into(), position, state };
+    let is_stored = journal.store_snapshots(&[stored]).is_ok();
+    assert!(is_stored || kind == Kind::Failing);
+    is_stored.then_some(Promise::Snapshot(position))
+}
+
+/// Ends well and begins again; gives what was durable. Where the disk fails the end may be none.
+fn close_and_open(
+    journal: &Journal,
+    folder: &Path,
+    kind: Kind,
+    model: &mut Model,
+) -> (Journal, Position) {
+    let is_closed = journal.close().is_ok();
+    assert!(is_closed || kind == Kind::Failing);
+    let durable = journal.durable();
+    let (journal, _) = open_at(folder);
+    if !is_closed {
+        let there = positions(&journal);
+        model.entries.retain(|at, _| *at <= durable || there.contains(at));
+    }
+    (journal, durable)
 }
 
 /// An output's reader, and a filter's.
@@ -173,6 +232,17 @@ fn look(folder: &Path, changes: usize, model: &Model) -> Model {
     kill(&journal);
     left.promises = vec![(0, Promise::Durable(durable))];
     left
+}
+
+fn positions(journal: &Journal) -> BTreeSet<Position> {
+    let options =
+        ReaderOptions { start: Start::Oldest, keeps: Keeps::Nothing, ..Default::default() };
+    let mut reader = journal.reader("positions", options).unwrap();
+    let mut there = BTreeSet::new();
+    while let Next::Entry(entry) = reader.next().unwrap() {
+        there.insert(entry.position);
+    }
+    there
 }
 
 fn check_entries(journal: &Journal, left: &Model) {
@@ -231,7 +301,7 @@ fn check_rest(journal: &Journal, told: &[&Promise], left: &mut Model) {
 }
 
 /// One journal through some runs and many cuts; tells how many, and what was done.
-fn round(seed: u64, lies: bool) -> (usize, Vec<String>) {
+fn round(seed: u64, kind: Kind) -> (usize, Vec<String>) {
     let _ordered = steps::ordered();
     let mut random = Random::seeded(seed);
     let mut folder = folder();
@@ -241,10 +311,10 @@ fn round(seed: u64, lies: bool) -> (usize, Vec<String>) {
     for _ in 0..RUNS {
         let disk = Watched::new(folder.path());
         model.promises.retain(|(at, _)| *at == 0);
-        work(folder.path(), &disk, &mut random, &mut model);
+        work(folder.path(), &disk, kind, &mut random, &mut model);
         disk.end();
         done.extend(disk.outline());
-        if lies {
+        if kind == Kind::Lying {
             disk.lie();
         }
         let mut next = None;
@@ -274,14 +344,13 @@ pub(super) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-#[test]
-fn power_cuts_lose_nothing_that_was_durable() {
+fn check(kind: Kind) {
     let first = number("HEKA_SEED").unwrap_or(1);
     let cuts = usize::try_from(number("HEKA_ROUNDS").unwrap_or(240)).unwrap();
     let mut done = 0;
     let mut seed = first;
     while done < cuts {
-        let round = std::panic::catch_unwind(|| round(seed, false));
+        let round = std::panic::catch_unwind(|| round(seed, kind));
         let Ok((round, _)) = round else { panic!("HEKA_SEED={seed} HEKA_ROUNDS=1 fails") };
         (done, seed) = (done + round, seed + 1);
     }
@@ -289,9 +358,19 @@ fn power_cuts_lose_nothing_that_was_durable() {
 }
 
 #[test]
+fn power_cuts_lose_nothing_that_was_durable() {
+    check(Kind::Sound);
+}
+
+#[test]
+fn power_cuts_of_a_disk_that_fails_lose_nothing_that_was_durable() {
+    check(Kind::Failing);
+}
+
+#[test]
 fn a_seed_is_played_again_change_by_change() {
     for seed in 1..4 {
-        let (one, other) = (round(seed, false), round(seed, false));
+        let (one, other) = (round(seed, Kind::Sound), round(seed, Kind::Sound));
         assert!(one.1.len() > 100, "{} changes", one.1.len());
         assert_eq!(one, other, "seed {seed}");
     }
@@ -302,7 +381,7 @@ fn a_file_is_used_again_once_its_old_name_is_gone_for_good() {
     let mut reused = 0;
     for seed in 1..20 {
         let mut renamed = Vec::new();
-        for done in round(seed, false).1 {
+        for done in round(seed, Kind::Sound).1 {
             if let Some((from, to)) = done.split_once(".segment\", \"") {
                 assert!(from.starts_with("Rename"), "{done}");
                 renamed.extend(to.strip_suffix("\")").map(str::to_owned));
@@ -320,6 +399,7 @@ fn a_file_is_used_again_once_its_old_name_is_gone_for_good() {
 
 #[test]
 fn a_disk_that_does_not_sync_is_found_out() {
-    let is_found = (1..50).any(|seed| std::panic::catch_unwind(|| round(seed, true)).is_err());
+    let is_found =
+        (1..50).any(|seed| std::panic::catch_unwind(|| round(seed, Kind::Lying)).is_err());
     assert!(is_found);
 }
