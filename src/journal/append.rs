@@ -1,10 +1,8 @@
 //! Appending: how an entry gets its number, and when it has to wait.
 
 use std::sync::Arc;
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::Error;
 use super::entry::Body;
@@ -19,6 +17,8 @@ use super::state::Shared;
 use super::state::State;
 use super::table::Reached;
 use crate::message::Batch;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::MutexGuard;
 
 /// Appenders look after this time whether they still have to wait, whatever they are told.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

@@ -20,7 +20,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::Error;
 use super::encoding::Cut;
@@ -36,6 +35,7 @@ use super::state::State;
 use super::table;
 use super::table::Reached;
 use super::table::Sources;
+use crate::stdx::sync::Instant;
 
 const MAGIC: [u8; 8] = *b"HEKAMEMO";
 const VERSION: u32 = 1;

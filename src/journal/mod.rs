@@ -63,7 +63,6 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
 pub use entry::Body;
@@ -103,6 +102,8 @@ use crate::message::Batch;
 use crate::message::Source;
 use crate::message::SourcePosition;
 use crate::stdx::clock::Clock;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::thread;
 use append::Appender;
 use open::Lock;
 use state::Shared;
@@ -117,7 +118,7 @@ pub struct Journal {
 /// What has to be ended or let go when a journal is closed.
 #[derive(Debug, Default)]
 struct Keeper {
-    writer: Option<std::thread::JoinHandle<()>>,
+    writer: Option<thread::JoinHandle<()>>,
     lock: Option<Lock>,
 }
 

@@ -9,11 +9,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::Error;
 use super::Journal;
@@ -42,6 +39,10 @@ use super::table::Cursor;
 use super::values::Values;
 use super::writer::Writer;
 use crate::stdx::clock::Clock;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::MutexGuard;
+use crate::stdx::sync::thread;
 
 /// How many readers with a name there can be.
 const MAX_READERS: usize = 16_384;
@@ -69,7 +70,7 @@ pub(super) fn open(
     enter_snapshots(&mut opened.state, &snapshots, clock.wall());
     let shared = Arc::new(Shared::new(id, limits, clock, (snapshots, values), opened.state));
     let own = shared.clone();
-    let thread = std::thread::Builder::new().name("journal".to_owned());
+    let thread = thread::Builder::new().name("journal".to_owned());
     let writer = match opened.storage {
         Storage::Disk(disk) => thread.spawn(move || Writer::new(own, disk).run()),
         Storage::Memory(memory) => thread.spawn(move || memory.run(&own)),

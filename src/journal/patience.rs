@@ -7,9 +7,9 @@
 //! bounded, so that the inputs keep at least 98 parts in a hundred of their time.
 
 use std::time::Duration;
-use std::time::Instant;
 
 use super::entry::Position;
+use crate::stdx::sync::Instant;
 
 /// How long an input waits at a time.
 pub(super) const MOMENT: Duration = Duration::from_millis(1);

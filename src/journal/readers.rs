@@ -1,13 +1,13 @@
 //! The table of readers: how far each has got, and what it holds back.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::entry::Position;
 use super::reader::Keeps;
 use super::settings::FullAction;
 use super::table::Cursor;
+use crate::stdx::sync::atomic::AtomicU64;
 
 /// Where a reader is; written by the reader, seen by the journal.
 #[derive(Debug, Default)]

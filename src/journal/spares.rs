@@ -4,12 +4,12 @@
 //! would come back late, and as pages that the kernel has to fill with zeros first.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use super::entry::Body;
 use super::state::Held;
 use crate::message::Batch;
+use crate::stdx::sync::Mutex;
 
 /// At most so many batches are kept.
 const MAX_BATCHES: usize = 32;

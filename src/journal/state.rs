@@ -7,15 +7,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::entry::Entry;
 use super::entry::Position;
@@ -30,6 +24,12 @@ use super::spares::Spares;
 use super::table::Sources;
 use super::values::Values;
 use crate::stdx::clock::Clock;
+use crate::stdx::sync::Condvar;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::MutexGuard;
+use crate::stdx::sync::RwLock;
+use crate::stdx::sync::atomic::AtomicU64;
 
 /// Batches to be used again take at most one part in so many of the tail's bytes.
 const SPARE_SHARE: u64 = 4;

@@ -4,8 +4,6 @@
 //! appends waits for that.
 
 use std::cell::Cell;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -14,6 +12,8 @@ use std::time::Duration;
 use crate::journal::state::Shared;
 use crate::journal::state::State;
 use crate::journal::writer::Job;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::MutexGuard;
 
 /// How long nothing is said to whoever waits; it is only there so that nobody waits for ever.
 const PATIENCE: Duration = Duration::from_secs(1);

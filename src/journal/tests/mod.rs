@@ -5,6 +5,8 @@ mod faults;
 mod model;
 mod power;
 mod refused;
+#[cfg(feature = "model")]
+mod schedules;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -85,6 +85,7 @@ impl Scheduler for Seeded {
             runnable.iter().filter(|task| !is_clock(task)).map(|task| task.id()).collect();
         let lot = self.random.next();
         if others.is_empty() || (self.clock == Clock::Hasty && lot % HASTE == 0) {
+            time::choose(others.is_empty());
             return clock.or(others.first().copied());
         }
         let stays = STAYS[usize::try_from(self.seed % 4).unwrap()];

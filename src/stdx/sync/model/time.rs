@@ -26,6 +26,8 @@ struct Time {
     due: BTreeMap<(Duration, u64), Arc<Alarm>>,
     alarms: u64,
     is_over: bool,
+    /// Nobody but the clock can go on.
+    is_alone: bool,
 }
 
 /// What is woken when its time has come.
@@ -74,6 +76,11 @@ pub(super) fn end() {
     TIME.with_borrow_mut(|time| time.is_over = true);
 }
 
+/// It is the clock's turn.
+pub(super) fn choose(is_alone: bool) {
+    TIME.with_borrow_mut(|time| time.is_alone = is_alone);
+}
+
 /// What the clock does: it rings the next alarm whenever it is its turn.
 pub(super) fn run_clock() {
     loop {
@@ -83,12 +90,15 @@ pub(super) fn run_clock() {
                 time.now = time.now.max(key.0);
                 return Some(alarm);
             }
-            assert!(time.is_over, "nobody will ever be woken");
+            assert!(time.is_over || !time.is_alone, "nobody will ever be woken");
             None
         });
-        let Some(alarm) = next else { return };
-        alarm.has_rung.store(true, Ordering::SeqCst);
-        alarm.condition.notify_all();
+        if let Some(alarm) = next {
+            alarm.has_rung.store(true, Ordering::SeqCst);
+            alarm.condition.notify_all();
+        } else if TIME.with_borrow(|time| time.is_over) {
+            return;
+        }
     }
 }
 
