@@ -27,6 +27,8 @@ impl Writer {
             state.bytes = state.bytes.saturating_sub(oldest.used());
             state.segments.pop_front();
             state.oldest = state.segments.front().map_or(state.end.next(), |next| next.first);
+            // Who finds too little room still says so again: no more history goes than has to.
+            state.wants_room = false;
             gone.push(oldest);
         }
         state.wants_room = false;

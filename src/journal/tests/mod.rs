@@ -132,3 +132,28 @@ fn the_first_state_is_kept_though_its_reader_has_gone_back() {
     drop(reader);
     journal.close().unwrap();
 }
+
+#[test]
+fn no_more_history_goes_than_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { max_bytes: Some(8 << 20), retain_bytes: Some(8 << 20), ..Settings::default() };
+    let (journal, _) =
+        Journal::open(folder.path(), &settings, Arc::new(Manual::at(1_000))).unwrap();
+    // Half as much again as there is room for.
+    let text = "x".repeat(64 << 10);
+    let entries = 12 << 4;
+    for number in 1..=entries {
+        let mut batch = Batch::new();
+        let mut message = batch.begin();
+        message.payload(text.as_bytes());
+        message.finish().unwrap();
+        batch.reach(&Source::from("file"), SourcePosition::at(number));
+        let position = journal.append(batch).unwrap();
+        assert!(journal.wait_durable(position, Duration::from_mins(1)).unwrap());
+        let kept = position.0 - journal.oldest().0;
+        assert!(kept.saturating_add(1) >= number.min(5 << 4), "{kept} entries at {number}");
+    }
+    assert!(journal.oldest() > Position(1), "nothing has gone");
+    journal.close().unwrap();
+}
