@@ -116,10 +116,11 @@ fn request(number: usize) -> (usize, usize) {
 
 fn access_line(out: &mut String, number: usize) {
     let (minute, status) = request(number);
-    let (hour, minute, second) = (minute / 60, minute % 60, number % 1_000 * 60 / 1_000);
+    let (day, hour, minute) = (1 + minute / 1440, minute / 60 % 24, minute % 60);
+    let second = number % 1_000 * 60 / 1_000;
     let _ = writeln!(
         out,
-        "10.0.0.1 - - [22/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \
+        "10.0.0.1 - - [{day:02}/Jan/2026:{hour:02}:{minute:02}:{second:02} +0000] \
          \"GET /{number} HTTP/1.1\" {status} {number} \"-\" \"curl/8.0\"",
     );
 }
@@ -232,9 +233,10 @@ fn check_totals(out: &str, lines: usize) -> anyhow::Result<()> {
     }
     let last = out.lines().rfind(|line| line.starts_with("total ")).context("no total")?;
     anyhow::ensure!(last == total, "{last}, not {total}");
-    // The newest minute comes last.
-    let sums: Vec<&str> = out.lines().rev().take(minutes.len()).collect();
-    let expected: Vec<String> = minutes.values().rev().map(usize::to_string).collect();
+    // The newest minute comes last; there are as many as in a day.
+    let shown = minutes.len().min(1440);
+    let sums: Vec<&str> = out.lines().rev().take(shown).collect();
+    let expected: Vec<String> = minutes.values().rev().take(shown).map(usize::to_string).collect();
     anyhow::ensure!(sums == expected, "the sums are {sums:?}, not {expected:?}");
     Ok(())
 }
