@@ -1,4 +1,5 @@
-//! Lines of syslog, in the form of RFC 5424 or of RFC 3164.
+//! Lines of syslog, in the form of RFC 5424 or of RFC 3164, or as programs write them to the socket of
+//! their own machine, `/dev/log`: as RFC 3164, without a host.
 //!
 //! What goes where is in `formats/syslog`. Over UDP and in datagrams a record is a message; in a stream
 //! each needs a mark of where it ends (RFC 6587), which `framing` puts there.
@@ -29,7 +30,7 @@ use crate::stdx::strftime::Strftime;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SyslogEncoder {
-    /// The form: `rfc5424` or `rfc3164`.
+    /// The form: `rfc5424`, `rfc3164`, or `local` for `/dev/log`.
     format: Format,
     /// How messages are told apart in a stream: `none` for datagrams, `octet_counted` or `newline` for
     /// TCP and TLS.
@@ -55,6 +56,7 @@ enum Format {
     #[default]
     Rfc5424,
     Rfc3164,
+    Local,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -163,7 +165,7 @@ impl Encoding for Lines {
         write!(line, "<{}>", facility * 8 + i64::from(message.severity().clamp(0, 7)))?;
         match self.settings.format {
             Format::Rfc5424 => self.put_new(message, &mut line)?,
-            Format::Rfc3164 => self.put_old(message, &mut line)?,
+            Format::Rfc3164 | Format::Local => self.put_old(message, &mut line)?,
         }
         self.put_text(message, &mut line)?;
         match self.settings.framing {
@@ -217,8 +219,10 @@ impl Lines {
         self.old_time.put(message.timestamp(), &mut time);
         line.extend_from_slice(time.as_bytes());
         line.push(b' ');
-        put_word(message.hostname(), 255, line);
-        line.push(b' ');
+        if self.settings.format == Format::Rfc3164 {
+            put_word(message.hostname(), 255, line);
+            line.push(b' ');
+        }
         self.find_program(message)?;
         put_word(&self.text, 32, line);
         match message.value(b"procid", 0, 0) {
@@ -366,6 +370,7 @@ mod tests {
     fn a_line_is_as_the_standards_say() {
         check("", "<11>1 2014-11-24T14:54:53.250001Z web my_app 42 - - it\nis");
         check("format = 'rfc3164'", "<11>Nov 24 14:54:53 web my_app[42]: it\nis");
+        check("format = 'local'", "<11>Nov 24 14:54:53 my_app[42]: it\nis");
     }
 
     #[test]

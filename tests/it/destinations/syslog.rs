@@ -43,13 +43,17 @@ fn every_form() -> anyhow::Result<()> {
         output("newline", "TcpOutput", tcp, "framing = 'newline'")
             .replace("retries", "resend_window = 10\nretries"),
         output("old", "TcpOutput", tcp, "framing = 'octet_counted'\nformat = 'rfc3164'"),
-        output("datagram", "UdpOutput", udp, ""),
+        output("datagram", "UdpOutput", udp, "").replace("127.0.0.1", "localhost")
+            + &output("local", "UdpOutput", 0, "format = 'local'")
+                .replace("'127.0.0.1:0'", "'DIR/log'\nnet = 'unixgram'"),
     ))?;
     let folder = place.path("").display().to_string();
     place.write(
         "rsyslog.conf",
         &format!(
             "global(workDirectory=\"{folder}\")\nmodule(load=\"imtcp\")\nmodule(load=\"imudp\")\n\
+             module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
+             input(type=\"imuxsock\" Socket=\"{folder}/log\")\n\
              input(type=\"imtcp\" port=\"{tcp}\" address=\"127.0.0.1\")\n\
              input(type=\"imudp\" port=\"{udp}\" address=\"127.0.0.1\")\n\
              template(name=\"all\" type=\"string\" \
@@ -70,6 +74,7 @@ fn every_form() -> anyhow::Result<()> {
     expect(&mut engine, "newline local3 7 - [first text]")?;
     expect(&mut engine, "old local3 7 - [ first text]")?;
     expect(&mut engine, "datagram local3 7 - [first text]")?;
+    expect(&mut engine, "local local3 7 - [ first text]")?;
     // Killed under load: what it has not read, or not written, is sent again.
     let lines = |numbers: std::ops::Range<usize>| -> String {
         numbers.map(|number| format!("line {number}\n")).collect()
