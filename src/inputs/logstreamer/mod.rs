@@ -192,7 +192,7 @@ impl Input for LogstreamerInput {
 
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let rescan = Arc::<Rescan>::default();
-        let watch = watch::Watch::start(&self.settings.log_directory, &rescan);
+        let mut watch = watch::Watch::start(&self.settings.log_directory, &rescan).await;
         let (mut quiet_until, mut look_from) = (Instant::now(), Instant::now());
         let mut tasks = JoinSet::new();
         let mut streams = Streams::new(&cx, &self.settings, self.options(cx.until_done));
@@ -209,7 +209,12 @@ impl Input for LogstreamerInput {
                     quiet_until = Instant::now() + self.settings.check_data_interval / SCANS;
                     scanning.reset();
                 }
-                _ = looking.tick() => streams.look(&rescan).await,
+                _ = looking.tick() => {
+                    streams.look(&rescan).await;
+                    if watch.renew().await {
+                        rescan.ask();
+                    }
+                }
                 () = rescan.written_after(look_from) => {
                     let begun = Instant::now();
                     streams.look(&rescan).await;

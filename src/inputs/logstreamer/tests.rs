@@ -140,6 +140,27 @@ async fn running_input_follows_rename_and_create() {
 }
 
 #[tokio::test]
+async fn folder_that_is_made_later_is_found_before_a_scan_is_due() {
+    let logs = Logs::new();
+    let desk = Desk::new("logs");
+    let folder = logs.path("later");
+    let mut input = logs.input();
+    input.settings.log_directory.clone_from(&folder);
+    input.settings.rescan_interval = Duration::from_hours(1);
+    let running = tokio::spawn(Box::new(input).run(desk.context()));
+    // It has looked at least once, and there was nothing.
+    tokio::task::yield_now().await;
+    std::fs::create_dir(&folder).unwrap();
+    append(&folder.join("log"), "one\n");
+    assert_eq!(texts(&desk.wait_for(1).await), ["one"]);
+    std::fs::rename(folder.join("log"), folder.join("log.1")).unwrap();
+    append(&folder.join("log"), "two\n");
+    assert_eq!(texts(&desk.wait_for(2).await), ["one", "two"]);
+    desk.stopping.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn running_input_follows_copy_and_truncate() {
     let logs = Logs::new();
     logs.append("log", "one\ntwo\n");

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use notify::EventKind;
 use notify::RecursiveMode;
@@ -19,35 +20,57 @@ use super::stream::Rescan;
 
 /// Notifications about a folder, as long as it is kept.
 pub(super) struct Watch {
-    _watcher: Option<notify::RecommendedWatcher>,
+    folder: PathBuf,
+    rescan: Arc<Rescan>,
+    /// The folder that notifications are about, where there is one of that name.
+    watched: Option<(Identity, Option<SystemTime>)>,
+    watcher: Option<notify::RecommendedWatcher>,
 }
 
 impl Watch {
     /// Asks for a scan when files come, go or are renamed below `folder`, and for a look when one is
     /// written to. Where the system cannot tell, scans and looks at their intervals find it out.
-    pub(super) fn start(folder: &Path, rescan: &Arc<Rescan>) -> Watch {
-        let rescan = rescan.clone();
-        let told = move |event: notify::Result<notify::Event>| match event.map(|event| event.kind) {
-            Ok(
-                EventKind::Create(_)
-                | EventKind::Remove(_)
-                | EventKind::Modify(ModifyKind::Name(_)),
-            ) => {
-                rescan.ask();
-            }
-            Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => rescan.note_data(),
-            _ => {}
-        };
-        let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
-            watcher.watch(folder, RecursiveMode::Recursive)?;
-            Ok(watcher)
-        });
-        if let Err(error) = &watcher {
-            let folder = folder.display();
-            tracing::debug!(%folder, %error, "no notifications of new files, scans find them");
-        }
-        Watch { _watcher: watcher.ok() }
+    pub(super) async fn start(folder: &Path, rescan: &Arc<Rescan>) -> Watch {
+        let (folder, rescan) = (folder.to_owned(), rescan.clone());
+        let mut watch = Watch { folder, rescan, watched: None, watcher: None };
+        watch.renew().await;
+        watch
     }
+
+    /// Looks whether the folder is there by now, or is another one; `true` when there is something
+    /// new to scan.
+    pub(super) async fn renew(&mut self) -> bool {
+        let there = tokio::fs::metadata(&self.folder).await;
+        let there = there.map(|data| (Identity::of(&data), data.created().ok())).ok();
+        if there == self.watched {
+            return false;
+        }
+        self.watched = there;
+        self.watcher = there.and_then(|_| watcher(&self.folder, &self.rescan));
+        there.is_some()
+    }
+}
+
+fn watcher(folder: &Path, rescan: &Arc<Rescan>) -> Option<notify::RecommendedWatcher> {
+    let rescan = rescan.clone();
+    let told = move |event: notify::Result<notify::Event>| match event.map(|event| event.kind) {
+        Ok(
+            EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)),
+        ) => {
+            rescan.ask();
+        }
+        Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => rescan.note_data(),
+        _ => {}
+    };
+    let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    });
+    if let Err(error) = &watcher {
+        let folder = folder.display();
+        tracing::debug!(%folder, %error, "no notifications of new files, scans find them");
+    }
+    watcher.ok()
 }
 
 /// What a stream waits for.
