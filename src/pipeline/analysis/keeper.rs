@@ -5,15 +5,16 @@
 //! filter is kept waiting.
 
 use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::journal::Journal;
 use crate::journal::Position;
 use crate::journal::Snapshot;
+use crate::stdx::sync::Condvar;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::MutexGuard;
+use crate::stdx::sync::thread;
 
 /// How long to wait for a sync before saying so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ struct Waiting {
 pub(in crate::pipeline) struct Keeper {
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 impl Keeper {
@@ -45,7 +46,7 @@ impl Keeper {
             thread: Mutex::new(None),
         });
         let own = keeper.clone();
-        let builder = std::thread::Builder::new().name("snapshots".into());
+        let builder = thread::Builder::new().name("snapshots".into());
         let thread = builder.spawn(move || own.run(&journal))?;
         *keeper.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(keeper)
@@ -106,21 +107,28 @@ impl Keeper {
             let is_ended = waiting.is_ended;
             drop(waiting);
             let is_stored = store(journal, &snapshots, durable);
-            self.lock().is_storing = false;
-            if !is_stored && !is_ended {
-                self.put_back(snapshots);
-                std::thread::sleep(PAUSE);
+            let is_tried_again = !is_stored && !is_ended;
+            let mut waiting = self.lock();
+            waiting.is_storing = false;
+            if is_tried_again {
+                // Under the same lock: whoever looks in between would take them for stored.
+                waiting.put_back(snapshots);
             }
+            drop(waiting);
             self.changed.notify_all();
+            if is_tried_again {
+                thread::sleep(PAUSE);
+            }
         }
     }
+}
 
+impl Waiting {
     /// Has what could not be stored wait again, unless something newer waits already.
-    fn put_back(&self, snapshots: Vec<Snapshot>) {
-        let mut waiting = self.lock();
+    fn put_back(&mut self, snapshots: Vec<Snapshot>) {
         for snapshot in snapshots {
-            match waiting.snapshots.iter_mut().find(|known| known.reader == snapshot.reader) {
-                None => waiting.snapshots.push(snapshot),
+            match self.snapshots.iter_mut().find(|known| known.reader == snapshot.reader) {
+                None => self.snapshots.push(snapshot),
                 Some(newer) if newer.state.is_none() => newer.state = snapshot.state,
                 Some(_) => {}
             }

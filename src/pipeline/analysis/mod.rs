@@ -20,6 +20,8 @@ mod portions;
 mod recovery;
 mod relief;
 mod reply;
+#[cfg(all(test, feature = "model"))]
+mod schedules;
 mod shadow;
 mod state;
 mod swap;

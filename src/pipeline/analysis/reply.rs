@@ -4,13 +4,15 @@
 //! only while somebody waits, and who waits gives up only while it has not been begun.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
-use crossbeam_channel::Sender;
+
+use crate::stdx::sync::atomic::AtomicU8;
+use crate::stdx::sync::channel;
+use crate::stdx::sync::channel::Receiver;
+use crate::stdx::sync::channel::Sender;
 
 /// How much longer is waited for what was begun.
 const BEGUN: Duration = Duration::from_mins(1);
@@ -47,7 +49,7 @@ pub(super) enum Silence {
 
 /// Both ends.
 pub(super) fn pair<T>() -> (Reply<T>, Awaited<T>) {
-    let (tx, rx) = crossbeam_channel::bounded(1);
+    let (tx, rx) = channel::bounded(1);
     let state = Arc::new(AtomicU8::new(OPEN));
     (Reply { tx, state: state.clone() }, Awaited { rx, state })
 }
