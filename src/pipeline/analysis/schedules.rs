@@ -63,25 +63,33 @@ fn model_a_state_that_is_said_to_be_kept_is() {
         let states = folder.path().join("journal/snapshots");
         for round in 0..3_u64 {
             last = journal.append_tick().unwrap().unwrap();
+            assert!(journal.wait_durable(last, Duration::from_secs(60)).unwrap());
             let state = Some(round.to_le_bytes().to_vec());
             // Once the disk refuses: a file stands where the folder is to be.
+            let (states, aside) = (states.clone(), folder.path().join("aside"));
             let is_refused = round == seed % 3;
-            let aside = folder.path().join("aside");
             if is_refused {
                 let _ = std::fs::rename(&states, &aside);
                 std::fs::write(&states, b"").unwrap();
             }
-            keeper.keep(Snapshot { reader: "filter".into(), position: last, state }, last);
-            if is_refused {
+            let mender = thread::Builder::new().spawn(move || {
                 thread::sleep(Duration::from_millis(20));
-                std::fs::remove_file(&states).unwrap();
-                let _ = std::fs::rename(&aside, &states);
+                if is_refused {
+                    std::fs::remove_file(&states).unwrap();
+                    let _ = std::fs::rename(&aside, &states);
+                }
+            });
+            keeper.keep(Snapshot { reader: "filter".into(), position: last, state }, last);
+            // Sooner or later after it was handed over.
+            for _ in 0..seed / 3 % 40 {
+                let _ = journal.settled();
             }
             let begun = Instant::now();
             keeper.settle(Duration::from_secs(60));
             assert!(begun.elapsed() < Duration::from_secs(10), "kept after {:?}", begun.elapsed());
             let kept = journal.snapshot("filter").unwrap().map(|(position, _)| position);
             assert_eq!(kept, Some(last), "round {round}");
+            mender.unwrap().join().unwrap();
         }
         keeper.end();
         journal.close().unwrap();
