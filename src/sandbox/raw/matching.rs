@@ -372,7 +372,8 @@ impl Matching {
 
 /// The offset that Lua's `init` stands for.
 fn start_of(init: f64, length: usize) -> usize {
-    if init > 0.0 { (whole(init) - 1).min(length) } else { length.saturating_sub(whole(-init)) }
+    // Below one nothing is left of it, and that stands for the end.
+    if init >= 1.0 { (whole(init) - 1).min(length) } else { length.saturating_sub(whole(-init)) }
 }
 
 #[allow(
@@ -382,4 +383,25 @@ fn start_of(init: f64, length: usize) -> usize {
 )]
 fn whole(number: f64) -> usize {
     number as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_match_begins_is_a_whole_number_in_the_text() {
+        let check = |init: f64, expected: usize| assert_eq!(start_of(init, 5), expected, "{init}");
+        check(1.0, 0);
+        check(2.9, 1);
+        check(9.0, 5);
+        check(0.0, 5);
+        check(0.5, 5);
+        check(-0.5, 5);
+        check(-2.0, 3);
+        check(-9.0, 0);
+        check(f64::NAN, 5);
+        check(f64::INFINITY, 5);
+        check(f64::NEG_INFINITY, 0);
+    }
 }
