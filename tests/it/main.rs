@@ -17,6 +17,7 @@ mod engine;
 mod filter;
 mod harness;
 mod heka_test;
+mod heritage;
 mod journal;
 mod limits;
 mod lpeg;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         editor::trials(),
         filter::trials(),
         heka_test::trials(),
+        heritage::trials(),
         replay::trials(),
         journal::trials(),
         limits::trials(),
