@@ -3,10 +3,13 @@
 //! The script has a thread of its own. A load goes to it whole and comes back with what became of each
 //! message. Those that are not certain yet (-4 and -5) stand in a ledger with the ends of the entries
 //! between them: when the script says that they are done, the output says up to which entry all is.
-//! A retry opens the output anew, with a fresh script, and what was not certain comes again.
+//! A script that asks for a message again (-3) gets it with the state it has, over the memory that outputs
+//! leave each other; so does one that holds messages back when it is to end. After a limit the output is
+//! opened with a fresh script, and what was not certain comes again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+use super::rewind::Memory;
 use crate::message::Header;
 use crate::message::Message;
 use crate::message::frame;
@@ -49,11 +53,15 @@ const QUEUE: usize = 4;
 pub(super) struct SandboxOutput {
     settings: Settings,
     thread: Option<Running>,
+    /// Where the thread is left for the output that is opened next.
+    memory: Memory,
+    /// Whether the script goes on with its state after the failure at hand.
+    is_kept: bool,
 }
 
 impl From<Settings> for SandboxOutput {
     fn from(settings: Settings) -> SandboxOutput {
-        SandboxOutput { settings, thread: None }
+        SandboxOutput { settings, thread: None, memory: Memory::default(), is_kept: false }
     }
 }
 
@@ -84,6 +92,8 @@ struct Outcome {
     encoded: Encoded,
     /// How many records are done with.
     done: usize,
+    /// Whether the script asks for the next one again and is to keep its state.
+    is_asking: bool,
     result: Result<Sent, Failure>,
 }
 
@@ -93,6 +103,14 @@ impl Output for SandboxOutput {
         if !cx.has_messages {
             let error = anyhow!("the script reads messages: its encoder is ProtobufEncoder");
             return Err(Failure::Stop(error));
+        }
+        self.memory = cx.memory.clone();
+        self.is_kept = false;
+        let kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept: Option<Box<Running>> = kept.and_then(|kept| kept.downcast().ok());
+        if let Some(thread) = kept {
+            self.thread = Some(*thread);
+            return Ok(());
         }
         let spec = self.settings.spec(&cx.name, Role::Output, &cx.engine.share_dir);
         let mut spec = spec.map_err(|error| Failure::Stop(error.into()))?;
@@ -130,6 +148,7 @@ impl Output for SandboxOutput {
         self.order(order).await?;
         let Ok(outcome) = outcome.await else { return Err(dead()) };
         load.encoded = outcome.encoded;
+        self.is_kept = outcome.is_asking;
         load.advance(outcome.done);
         outcome.result
     }
@@ -147,7 +166,10 @@ impl Output for SandboxOutput {
         self.order(Order::Tick { is_last: true, reply }).await?;
         match done.await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Failure::Retry(anyhow!("the script holds messages back"))),
+            Ok(Ok(false)) => {
+                self.is_kept = true;
+                Err(Failure::Retry(anyhow!("the script holds messages back")))
+            }
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(dead()),
         }
@@ -159,8 +181,16 @@ impl Output for SandboxOutput {
         done.await.map_err(|_| dead())?.map(|_| ())
     }
 
+    fn keeps_held(&self) -> bool {
+        self.is_kept
+    }
+
     async fn close(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else { return };
+        if self.is_kept {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            *memory = Some(Box::new(thread));
+        } else {
             thread.stopping.store(true, Ordering::Release);
         }
     }
@@ -248,6 +278,8 @@ struct ScriptThread {
     sequence: u64,
     settled: watch::Sender<u64>,
     has_ended: bool,
+    /// Whether the script waits for the message that it asked for again.
+    is_asking: bool,
 }
 
 impl ScriptThread {
@@ -264,6 +296,7 @@ impl ScriptThread {
             sequence: 0,
             settled,
             has_ended: false,
+            is_asking: false,
         })
     }
 
@@ -271,8 +304,10 @@ impl ScriptThread {
         while let Some(order) = orders.blocking_recv() {
             match order {
                 Order::Send { encoded, first, entry, reply } => {
+                    self.is_asking = false;
                     let (done, result) = self.send(&encoded, first, entry);
-                    let _ = reply.send(Outcome { encoded, done, result });
+                    let is_asking = self.is_asking;
+                    let _ = reply.send(Outcome { encoded, done, is_asking, result });
                 }
                 Order::Tick { is_last, reply } => {
                     let _ = reply.send(self.tick(is_last));
@@ -292,9 +327,15 @@ impl ScriptThread {
         first: usize,
         entry: u64,
     ) -> (usize, Result<Sent, Failure>) {
+        let mut certain = first;
         for index in first..encoded.len() {
             if let Err(failure) = self.send_one(encoded.record(index)) {
-                return (index - first, Err(failure));
+                // A fresh script knows nothing of what this one has gathered.
+                let is_lost = matches!(failure, Failure::Retry(_)) && !self.is_asking;
+                return (if is_lost { certain } else { index } - first, Err(failure));
+            }
+            if self.ledger.open == 0 {
+                certain = index + 1;
             }
         }
         let all = encoded.len() - first;
@@ -323,6 +364,9 @@ impl ScriptThread {
             Ok(Verdict::Skipped) => {}
             Ok(Verdict::Gathered | Verdict::UnderWay) => self.ledger.hold(sequence),
             Ok(Verdict::Retry) => {
+                self.is_asking = true;
+                self.sequence = sequence;
+                self.note_settled();
                 return Err(Failure::Retry(anyhow!("the script asks for the message again")));
             }
             Err(trouble) => return Err(Self::failure(trouble)),
@@ -484,5 +528,34 @@ mod tests {
         assert_eq!(output.send(&mut load(&["3"], 3)).await.unwrap(), Sent::Held);
         assert_eq!(output.settled().await.unwrap(), 1);
         assert!(matches!(output.flush().await, Err(Failure::Retry(_))));
+    }
+
+    #[tokio::test]
+    async fn a_script_that_asks_again_keeps_what_it_has() {
+        let mut context = testing::context("lua");
+        context.has_messages = true;
+        let mut output = open(
+            "local asked, first = 0, nil
+             function process_message(sequence)
+               if sequence < 2 then return -4 end
+               first = first or sequence
+               assert(sequence == first)
+               asked = asked + 1
+               if asked < 3 then return -3 end
+               return 0
+             end",
+        )
+        .await;
+        output.memory = context.memory.clone();
+        assert_eq!(output.send(&mut load(&["a"], 1)).await.unwrap(), Sent::Held);
+        let mut second = load(&["b", "c"], 2);
+        for _ in 0..2 {
+            assert!(matches!(output.send(&mut second).await, Err(Failure::Retry(_))));
+            assert_eq!((second.first(), output.keeps_held()), (1, true));
+            output.close().await;
+            output.open(&context).await.unwrap();
+        }
+        assert_eq!(output.send(&mut second).await.unwrap(), Sent::Done);
+        assert!(!output.keeps_held());
     }
 }

@@ -65,6 +65,12 @@ pub trait Output: Send {
         Ok(())
     }
 
+    /// Whether what it has held outlives the failure at hand, so that only the load at hand comes again
+    /// to the output that is opened next.
+    fn keeps_held(&self) -> bool {
+        false
+    }
+
     /// The entry up to which the output itself knows, once it is open, that all is delivered: the
     /// cursor of an engine that was killed may be further back.
     fn resumes_at(&self) -> Option<u64> {

@@ -83,9 +83,11 @@ impl Task {
             Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
         let mut pending = Pending::default();
         loop {
+            let mut keeps_held = false;
             let left = match (self.make)() {
                 Ok(mut output) => {
                     let left = self.serve(output.as_mut(), &mut pending, &mut backoff).await;
+                    keeps_held = output.keeps_held();
                     output.close().await;
                     left
                 }
@@ -99,7 +101,9 @@ impl Task {
                 }
                 Left::Failed(error) => error,
             };
-            self.go_back(&mut pending);
+            if !keeps_held {
+                self.go_back(&mut pending);
+            }
             let Some(wait) = backoff.next_wait() else {
                 self.end(&error.context("no retry is left"));
                 break;
