@@ -370,6 +370,8 @@ struct Partition {
     handed: u64,
     /// The last that was taken.
     last: Option<Last>,
+    /// It was said that records are passed over.
+    is_said: bool,
 }
 
 /// The last record that was taken of a partition: 24 bytes in the detail of its position, little endian.
@@ -429,11 +431,21 @@ impl Taking<'_> {
             let last = kept.as_ref().and_then(Last::read);
             let stream = self.cx.stream(self.cx.origin("heka.kafka"), Some(source)).await?;
             let handed = kept.map_or(0, |kept| kept.offset);
-            self.partitions.insert(at.clone(), Partition { stream, handed, last });
+            self.partitions.insert(at.clone(), Partition { stream, handed, last, is_said: false });
         }
         let partition = self.partitions.get_mut(at).context("the partition is there")?;
         let (offset, timestamp) = (record.offset(), record.timestamp().to_millis().unwrap_or(0));
         if partition.last.is_some_and(|last| last.has(offset, timestamp)) {
+            if !std::mem::replace(&mut partition.is_said, true) {
+                tracing::info!(
+                    input = &*self.cx.name,
+                    topic = at.0,
+                    partition = at.1,
+                    offset,
+                    "records that are in the journal already are passed over; an input of another \
+                     name would read them again"
+                );
+            }
             return Ok(());
         }
         let Some(payload) = record.payload().filter(|payload| !payload.is_empty()) else {
