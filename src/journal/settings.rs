@@ -19,7 +19,7 @@ pub struct Settings {
     pub storage: StorageKind,
     /// The folder of the journal, below `base_dir` unless absolute.
     pub path: PathBuf,
-    /// The budget in bytes. Left out: the smaller of 10 GiB and a tenth of the disk, or 24 MiB in
+    /// The budget in bytes. Left out: the smaller of 10 GiB and a tenth of the disk, or 16 MiB in
     /// memory. At least 1 MiB.
     #[serde(deserialize_with = "size::optional_bytes")]
     #[schemars(with = "Option<size::Written>")]
@@ -122,7 +122,7 @@ pub(super) struct Limits {
 
 impl Limits {
     const SMALLEST: u64 = 1 << 20;
-    const MEMORY: u64 = 24 << 20;
+    const MEMORY: u64 = 16 << 20;
 
     pub(super) fn of(settings: &Settings, folder: &Path) -> Limits {
         let in_memory = settings.storage == StorageKind::Memory;
