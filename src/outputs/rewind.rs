@@ -11,11 +11,7 @@
 //! - To one place it is gone back at most [`TIMES`] times: else connections that break soon, one after the
 //!   other, would always send the same
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -26,9 +22,6 @@ use crate::plugin::OutputContext;
 const PARTS: u32 = 32;
 /// How often it is gone back to the same place.
 const TIMES: u32 = 3;
-
-/// Where outputs leave something for the one that is made after them.
-pub(super) type Memory = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -50,18 +43,6 @@ impl Rewind {
             rewind.marks.push_back((Instant::now(), cx.reached.delivered.load(Ordering::Acquire)));
         }
         rewind
-    }
-
-    /// Takes what an output before has left.
-    pub(super) fn recall(memory: &Memory) -> Rewind {
-        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = memory.take().and_then(|kept| kept.downcast().ok());
-        kept.map_or_else(Rewind::default, |kept| *kept)
-    }
-
-    /// Leaves it for the next.
-    pub(super) fn leave(self, memory: &Memory) {
-        *memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(self));
     }
 
     /// Whether anything is sent again.
@@ -127,9 +108,7 @@ mod tests {
         rewind.broke(start + 100 * SECOND);
         assert_eq!(rewind.to(), Some(89));
         // What an output leaves is what the next goes on with; what settles ends the going back.
-        let memory = Memory::default();
-        rewind.leave(&memory);
-        let mut next = Rewind::recall(&memory).open(10 * SECOND, &testing::context("out"));
+        let mut next = rewind.open(10 * SECOND, &testing::context("out"));
         assert_eq!(next.to(), Some(89));
         next.settled(95, start + 103 * SECOND);
         assert_eq!(next.to(), None);

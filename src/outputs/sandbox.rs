@@ -3,13 +3,12 @@
 //! The script has a thread of its own. A load goes to it whole and comes back with what became of each
 //! message. Those that are not certain yet (-4 and -5) stand in a ledger with the ends of the entries
 //! between them: when the script says that they are done, the output says up to which entry all is.
-//! A script that asks for a message again (-3) gets it with the state it has, over the memory that outputs
-//! leave each other; so does one that holds messages back when it is to end. After a limit the output is
+//! A script that asks for a message again (-3) gets it with the state it has, handed over from one
+//! output to the next; so does one that holds messages back when it is to end. After a limit the output is
 //! opened with a fresh script, and what was not certain comes again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
@@ -22,7 +21,6 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
-use super::rewind::Memory;
 use crate::message::Header;
 use crate::message::Message;
 use crate::message::frame;
@@ -31,6 +29,7 @@ use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Encoded;
 use crate::plugin::Failure;
+use crate::plugin::Handover;
 use crate::plugin::Load;
 use crate::plugin::Output;
 use crate::plugin::OutputContext;
@@ -54,14 +53,14 @@ pub(super) struct SandboxOutput {
     settings: Settings,
     thread: Option<Running>,
     /// Where the thread is left for the output that is opened next.
-    memory: Memory,
+    handover: Handover,
     /// Whether the script goes on with its state after the failure at hand.
     is_kept: bool,
 }
 
 impl From<Settings> for SandboxOutput {
     fn from(settings: Settings) -> SandboxOutput {
-        SandboxOutput { settings, thread: None, memory: Memory::default(), is_kept: false }
+        SandboxOutput { settings, thread: None, handover: Handover::default(), is_kept: false }
     }
 }
 
@@ -104,12 +103,10 @@ impl Output for SandboxOutput {
             let error = anyhow!("the script reads messages: its encoder is ProtobufEncoder");
             return Err(Failure::Stop(error));
         }
-        self.memory = cx.memory.clone();
+        self.handover = cx.handover.clone();
         self.is_kept = false;
-        let kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let kept: Option<Box<Running>> = kept.and_then(|kept| kept.downcast().ok());
-        if let Some(thread) = kept {
-            self.thread = Some(*thread);
+        self.thread = self.handover.take();
+        if self.thread.is_some() {
             return Ok(());
         }
         let spec = self.settings.spec(&cx.name, Role::Output, &cx.engine.share_dir);
@@ -188,8 +185,7 @@ impl Output for SandboxOutput {
     async fn close(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if self.is_kept {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            *memory = Some(Box::new(thread));
+            self.handover.give(thread);
         } else {
             thread.stopping.store(true, Ordering::Release);
         }
@@ -546,7 +542,7 @@ mod tests {
              end",
         )
         .await;
-        output.memory = context.memory.clone();
+        output.handover = context.handover.clone();
         assert_eq!(output.send(&mut load(&["a"], 1)).await.unwrap(), Sent::Held);
         let mut second = load(&["b", "c"], 2);
         for _ in 0..2 {

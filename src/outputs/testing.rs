@@ -7,6 +7,7 @@ use crate::message::Builder;
 use crate::plugin::Carried;
 use crate::plugin::Encoded;
 use crate::plugin::Engine;
+use crate::plugin::Handover;
 use crate::plugin::Load;
 use crate::plugin::LoadOrigin;
 use crate::plugin::OutputContext;
@@ -37,7 +38,7 @@ pub(super) fn context(name: &str) -> OutputContext {
         journal: Some([7; 16]),
         journal_id: [7; 16],
         reached: Arc::default(),
-        memory: Arc::default(),
+        handover: Handover::default(),
     }
 }
 

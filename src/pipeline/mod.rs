@@ -81,6 +81,7 @@ use crate::config::Section;
 use crate::journal::Journal;
 use crate::journal::Recovery;
 use crate::journal::StorageKind;
+use crate::plugin::Handover;
 use crate::plugin::Kind;
 use crate::plugin::OutputContext;
 use crate::plugin::Wishes;
@@ -279,7 +280,7 @@ impl Pipeline {
                 journal: is_kept.then(|| self.journal.id()),
                 journal_id: self.journal.id(),
                 reached: Arc::default(),
-                memory: Arc::default(),
+                handover: Handover::default(),
             },
             make: Arc::new(move || make(kind, &section)),
             encoder: planned.encoder.clone(),

@@ -9,8 +9,8 @@
 //! entries of the journal. The last eighth is for what else comes to be between two measurements.
 //!
 //! One part in sixteen may be claimed between two measurements whatever is resident, and a single
-//! claim alone always, so that nothing ever stands still for good. While the budget is short, the tail of the journal is cut, so
-//! that readers fall back to the disk, and outputs hold one load at a time.
+//! claim alone always, so that nothing ever stands still for good. While the budget is short, the tail
+//! of the journal is cut, so that readers fall back to the disk, and outputs hold one load at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -4,9 +4,7 @@
 //! became of them. It holds no retry loop and no cursor: a failure says whether to try again, and
 //! the cursor moves over a load only when it is [`Sent::Done`], settled or flushed.
 
-use std::any::Any;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use std::time::Instant;
@@ -15,6 +13,7 @@ use async_trait::async_trait;
 
 use super::Engine;
 use super::encoder::Encoded;
+use super::handover::Handover;
 use crate::message::Batch;
 
 /// An output.
@@ -133,7 +132,7 @@ pub struct OutputContext {
     /// How far the output has got, as it moves.
     pub reached: Arc<Reached>,
     /// What an output leaves for the one that is made after it has failed.
-    pub memory: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+    pub handover: Handover,
 }
 
 /// How far an output has got.

@@ -29,6 +29,16 @@ fn batch(source: &str, offset: u64, texts: &[&str]) -> Batch {
     batch
 }
 
+/// One message from the source `file`, of any size.
+fn large(text: &str, offset: u64) -> Batch {
+    let mut batch = Batch::new();
+    let mut message = batch.begin();
+    message.payload(text.as_bytes());
+    message.finish().unwrap();
+    batch.reach(&Source::from("file"), SourcePosition::at(offset));
+    batch
+}
+
 fn open_journal(folder: &Path) -> (Journal, Recovery) {
     let settings = Settings { max_bytes: Some(8 << 20), ..Settings::default() };
     Journal::open(folder, &settings, Arc::new(Manual::at(1_000))).unwrap()
@@ -144,12 +154,7 @@ fn no_more_history_goes_than_makes_room() {
     let text = "x".repeat(64 << 10);
     let entries = 12 << 4;
     for number in 1..=entries {
-        let mut batch = Batch::new();
-        let mut message = batch.begin();
-        message.payload(text.as_bytes());
-        message.finish().unwrap();
-        batch.reach(&Source::from("file"), SourcePosition::at(number));
-        let position = journal.append(batch).unwrap();
+        let position = journal.append(large(&text, number)).unwrap();
         assert!(journal.wait_durable(position, Duration::from_mins(1)).unwrap());
         let kept = position.0 - journal.oldest().0;
         assert!(kept.saturating_add(1) >= number.min(5 << 4), "{kept} entries at {number}");

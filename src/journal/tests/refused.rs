@@ -25,12 +25,7 @@ fn session(folder: &Path, failures_left: &dyn Fn() -> usize) {
     let _filter = journal.reader("filter", snapshot).unwrap();
     for number in 1..=8_u64 {
         let text = number.to_string().repeat(20_000);
-        let mut batch = Batch::new();
-        let mut message = batch.begin();
-        message.payload(text.as_bytes());
-        message.finish().unwrap();
-        batch.reach(&Source::from("file"), SourcePosition::at(number));
-        let position = journal.append(batch).unwrap();
+        let position = journal.append(large(&text, number)).unwrap();
         assert!(journal.wait_durable(position, Duration::from_mins(2)).unwrap());
         assert_eq!(take(&mut output).position, position);
         output.commit(position);

@@ -16,7 +16,6 @@ use serde::Deserialize;
 
 use super::arrivals::Arrivals;
 use super::connection::Connection;
-use super::rewind::Memory;
 use super::rewind::Rewind;
 use crate::net::Address;
 use crate::net::Connector;
@@ -26,6 +25,7 @@ use crate::net::datagram::Sender;
 use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Failure;
+use crate::plugin::Handover;
 use crate::plugin::Load;
 use crate::plugin::Output;
 use crate::plugin::OutputContext;
@@ -52,7 +52,7 @@ pub(super) struct CarbonOutput {
     connection: Option<Connection>,
     arrivals: Arrivals,
     rewind: Rewind,
-    memory: Memory,
+    handover: Handover,
     sender: Option<Sender>,
 }
 
@@ -121,7 +121,7 @@ impl TryFrom<Settings> for CarbonOutput {
             connection: None,
             arrivals: Arrivals::new(),
             rewind: Rewind::default(),
-            memory: Memory::default(),
+            handover: Handover::default(),
             sender: None,
         })
     }
@@ -157,8 +157,9 @@ impl Output for CarbonOutput {
                 let mut connection = Connection::new(connector.clone());
                 connection.open().await?;
                 self.connection = Some(connection);
-                self.memory = cx.memory.clone();
-                self.rewind = Rewind::recall(&cx.memory).open(self.resend_window, cx);
+                self.handover = cx.handover.clone();
+                let kept: Rewind = self.handover.take().unwrap_or_default();
+                self.rewind = kept.open(self.resend_window, cx);
                 Ok(())
             }
             Place::Udp(address) => {
@@ -235,7 +236,7 @@ impl Output for CarbonOutput {
         if let Some(mut connection) = self.connection.take() {
             let mut rewind = std::mem::take(&mut self.rewind);
             rewind.broke(Instant::now());
-            rewind.leave(&self.memory);
+            self.handover.give(rewind);
             connection.close().await;
         }
     }

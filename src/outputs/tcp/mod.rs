@@ -224,7 +224,7 @@ impl Output for TcpOutput {
 
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         let connectors = self.connectors().map_err(Failure::Stop)?;
-        let places = Places::new(connectors, cx.memory.clone());
+        let places = Places::new(connectors, cx.handover.clone());
         self.line = Some(match self.protocol {
             Protocol::Heka => {
                 let open = Plain::open(places, cx, self.reconnect_after, self.resend_window);

@@ -1,9 +1,5 @@
 //! Where an output may send to, and which of these places have failed lately.
 
-use std::any::Any;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
@@ -11,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::net::Connector;
 use crate::outputs::rewind::Rewind;
+use crate::plugin::Handover;
 use crate::stdx::random::Random;
 
 /// How long a place that has failed is tried last.
@@ -20,7 +17,7 @@ const AVOIDED: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Places {
     connectors: Vec<Connector>,
-    memory: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+    handover: Handover,
 }
 
 /// What one connection leaves for the next.
@@ -37,11 +34,8 @@ pub(super) struct Memory {
 }
 
 impl Places {
-    pub(super) fn new(
-        connectors: Vec<Connector>,
-        memory: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
-    ) -> Places {
-        Places { connectors, memory }
+    pub(super) fn new(connectors: Vec<Connector>, handover: Handover) -> Places {
+        Places { connectors, handover }
     }
 
     /// Whether there is more than one.
@@ -80,12 +74,7 @@ impl Places {
 
     /// What was left by connections before.
     pub(super) fn recall<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = memory.get_or_insert_with(|| Box::new(Memory::default()));
-        match kept.downcast_mut() {
-            Some(memory) => with(memory),
-            None => with(&mut Memory::default()),
-        }
+        self.handover.with(with)
     }
 }
 
@@ -101,7 +90,7 @@ mod tests {
             let written = format!("127.0.0.1:{port}");
             Connector::new(Address::stream(StreamNet::Tcp, &written).unwrap())
         };
-        let places = Places::new((1..6).map(connector).collect(), Arc::default());
+        let places = Places::new((1..6).map(connector).collect(), Handover::default());
         places.note_failure("127.0.0.1:2");
         places.note_failure("127.0.0.1:4");
         for _ in 0..20 {

@@ -15,6 +15,7 @@ use crate::matcher::Matcher;
 use crate::message::Batch;
 use crate::plugin::Engine;
 use crate::plugin::Failure;
+use crate::plugin::Handover;
 use crate::plugin::Sent;
 use crate::stdx::clock::Manual;
 
@@ -166,7 +167,7 @@ fn plan(name: &str, world: &Arc<Mutex<World>>) -> OutputPlan {
             journal: None,
             journal_id: [0; 16],
             reached: Arc::default(),
-            memory: Arc::default(),
+            handover: Handover::default(),
         },
         make: Arc::new(move || Ok(Box::new(Scripted(world.clone())))),
         encoder: None,
