@@ -5,11 +5,11 @@ use std::net::TcpStream;
 
 use libtest_mimic::Trial;
 
-use super::server::Server;
-use super::server::free_port;
 use crate::harness::Engine;
 use crate::harness::Place;
 use crate::harness::cassandra;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![cassandra::trial("destinations::cassandra_holds_each_row_once", each_row_once)]

@@ -8,11 +8,11 @@ use std::process::Command;
 use anyhow::Context;
 use libtest_mimic::Trial;
 
-use super::server::Server;
-use super::server::curl;
-use super::server::expect_answer;
-use super::server::free_port;
+use super::answer::curl;
+use super::answer::expect_answer;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {

@@ -9,9 +9,9 @@ use libtest_mimic::Trial;
 
 use super::relay;
 use super::relay::Arrives;
-use super::server::Server;
-use super::server::free_port;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::Test;
 use crate::suite::test;
 use crate::tls::certificates::Authority;

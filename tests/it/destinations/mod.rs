@@ -1,6 +1,7 @@
 //! Destinations, each against the real program.
 
 mod amqp;
+mod answer;
 mod cassandra;
 mod elasticsearch;
 mod influxdb;
@@ -10,7 +11,6 @@ mod nats;
 mod otlp;
 mod prometheus;
 mod relay;
-mod server;
 mod smtp;
 mod syslog;
 mod web_hook;

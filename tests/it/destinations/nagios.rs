@@ -14,10 +14,10 @@ use std::process::Stdio;
 use anyhow::Context;
 use libtest_mimic::Trial;
 
-use super::server::Server;
-use super::server::free_port;
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 /// How many checks are sent while NSCA is killed.
@@ -141,10 +141,10 @@ fn start(place: &Place) -> anyhow::Result<Server> {
         Command::new("chown").arg("-R").arg(&owner).arg(place.path("")).status()?;
     }
     let mut command = Command::new("nagios4");
-    command.arg(place.path("nagios.cfg")).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.arg(place.path("nagios.cfg"));
     let mut server = Server::spawn(command)?;
     let pipe = place.path("nagios.cmd");
-    server.wait_for("its command file", || pipe.exists().then_some(()))?;
+    server.wait_for("its command file", |_| pipe.exists().then_some(()))?;
     Ok(server)
 }
 
@@ -220,7 +220,6 @@ fn by_command_file_and_nsca() -> anyhow::Result<()> {
 fn start_nsca(config: &std::path::Path, port: u16) -> anyhow::Result<Server> {
     let mut command = Command::new("nsca");
     command.args(["-f", "-c"]).arg(config);
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Server::start(command, port)
 }
 

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 
 use libtest_mimic::Trial;
 
-use super::server::free_port;
 use crate::harness::Place;
+use crate::harness::server::free_port;
 use crate::suite::test;
 
 pub(super) fn trials() -> Vec<Trial> {

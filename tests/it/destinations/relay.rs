@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpStream;
 
-use super::server::Server;
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::server::Server;
 
 /// How many lines are sent.
 const LINES: usize = 20_000;

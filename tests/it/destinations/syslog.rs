@@ -7,9 +7,9 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::server::Server;
-use super::server::free_port;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 const LINES: usize = 5000;

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 
 use libtest_mimic::Trial;
 
-use super::server::Server;
-use super::server::free_port;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::interpreter;
 use crate::suite::test_with;
 

@@ -1,20 +1,17 @@
 //! Points in a real carbon-cache.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
-use std::process::Child;
 use std::process::Command;
-use std::process::Stdio;
-use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use anyhow::Context;
 use libtest_mimic::Trial;
 
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -31,35 +28,12 @@ pub(crate) fn trials() -> Vec<Trial> {
 const METRICS: u64 = 20;
 const PART: u64 = 300;
 
-/// A carbon-cache, killed when dropped.
-struct Carbon(Child);
-
-impl Carbon {
-    fn start(place: &Place, port: u16) -> anyhow::Result<Carbon> {
-        let mut command = Command::new("carbon-cache");
-        command.arg(format!("--config={}", place.path("conf/carbon.conf").display()));
-        command.arg(format!("--pidfile={}", place.path("carbon.pid").display()));
-        command.args(["--nodaemon", "start"]).current_dir(place.path("."));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let carbon = Carbon(command.spawn().context("cannot start carbon-cache")?);
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            anyhow::ensure!(started.elapsed().as_secs() < 60, "carbon-cache does not listen");
-            std::thread::yield_now();
-        }
-        Ok(carbon)
-    }
-}
-
-impl Drop for Carbon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+fn start(place: &Place, port: u16) -> anyhow::Result<Server> {
+    let mut command = Command::new("carbon-cache");
+    command.arg(format!("--config={}", place.path("conf/carbon.conf").display()));
+    command.arg(format!("--pidfile={}", place.path("carbon.pid").display()));
+    command.args(["--nodaemon", "start"]).current_dir(place.path("."));
+    Server::start(command, port)
 }
 
 fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
@@ -85,7 +59,7 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
         ),
     )?;
     place.write("conf/storage-schemas.conf", "[all]\npattern = .*\nretentions = 60s:1d\n")?;
-    let mut carbon = Carbon::start(&place, port)?;
+    let mut carbon = start(&place, port)?;
     let mut engine = place.run(&[])?;
     let mut stream = TcpStream::connect(engine.address("lines")?)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 60 * 60;
@@ -99,7 +73,7 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
                 [0, METRICS - 1].iter().any(|metric| holds(&place, *metric, &[first])).then_some(())
             })?;
             drop(carbon);
-            carbon = Carbon::start(&place, port)?;
+            carbon = start(&place, port)?;
         }
         for number in part * PART..(part + 1) * PART {
             let (value, time) = (number * 3 + 1, now - 60 * (3 * PART + 10 - number));

@@ -2,6 +2,7 @@
 //!
 //! - [`Place`]: a temporary folder with a configuration; an engine may be started in it again
 //! - [`Engine`]: a running process; what it writes is kept, and may be waited for
+//! - [`server::Server`]: a real program beside it
 //!
 //! Configurations listen on port 0; [`Engine::address`] says which port it became. Waiting has a
 //! deadline and ends early when the process does. A process is ended by its own id, at the latest
@@ -11,6 +12,7 @@ pub(crate) mod cassandra;
 pub(crate) mod http;
 pub(crate) mod moments;
 mod output;
+pub(crate) mod server;
 pub(crate) mod users;
 
 use std::io::Write;

@@ -1,15 +1,13 @@
 //! Syslog from `logger` and from rsyslogd, over everything that they speak.
 
 use std::net::SocketAddr;
-use std::process::Child;
 use std::process::Command;
-use std::process::Stdio;
 
-use anyhow::Context;
 use libtest_mimic::Trial;
 
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::server::Server;
 use crate::suite::test_with;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -93,16 +91,6 @@ fn logger_on_every_net() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends a process when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What rsyslogd hears on its socket it passes on in every form that it has a name for.
 fn rsyslogd() -> anyhow::Result<()> {
     let place = place(
@@ -132,14 +120,9 @@ fn rsyslogd() -> anyhow::Result<()> {
         );
     }
     place.write("rsyslog.conf", &config)?;
-    let child = Command::new("rsyslogd")
-        .args(["-n", "-f", &format!("{folder}/rsyslog.conf"), "-i", &format!("{folder}/pid")])
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("cannot start rsyslogd")?;
-    let _rsyslogd = Running(child);
+    let mut command = Command::new("rsyslogd");
+    command.args(["-n", "-f", &format!("{folder}/rsyslog.conf"), "-i", &format!("{folder}/pid")]);
+    let _rsyslogd = Server::spawn(command)?;
     let socket = place.path("in");
     engine.wait_for("rsyslogd to listen", |_| socket.exists().then_some(()))?;
     let socket = socket.display().to_string();

@@ -1,14 +1,12 @@
 //! Syslog under TLS, from a real rsyslogd.
 
-use std::process::Child;
 use std::process::Command;
-use std::process::Stdio;
 
-use anyhow::Context;
 use libtest_mimic::Trial;
 
 use super::SERVER;
 use super::place;
+use crate::harness::server::Server;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -20,16 +18,6 @@ pub(super) fn trials() -> Vec<Trial> {
         "tls::rsyslogd_is_taken_in_with_a_certificate_only",
         rsyslogd,
     )]
-}
-
-/// Ends a process when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn rsyslogd() -> anyhow::Result<()> {
@@ -57,7 +45,7 @@ fn rsyslogd() -> anyhow::Result<()> {
 }
 
 /// An rsyslogd that sends a message with this certificate, again and again until it is taken.
-fn start(place: &crate::harness::Place, port: u16, name: &str) -> anyhow::Result<Running> {
+fn start(place: &crate::harness::Place, port: u16, name: &str) -> anyhow::Result<Server> {
     let folder = place.path("").display().to_string();
     let folder = folder.trim_end_matches('/');
     let config = format!(
@@ -74,20 +62,12 @@ fn start(place: &crate::harness::Place, port: u16, name: &str) -> anyhow::Result
          action.resumeInterval=\"1\")\n"
     );
     place.write(&format!("{name}.conf"), &config)?;
-    let child = Command::new("rsyslogd")
-        .args(["-n", "-f", &format!("{folder}/{name}.conf"), "-i", &format!("{folder}/{name}.pid")])
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("cannot start rsyslogd")?;
-    let running = Running(child);
+    let mut command = Command::new("rsyslogd");
+    command.args(["-n", "-f", &format!("{folder}/{name}.conf")]);
+    command.args(["-i", &format!("{folder}/{name}.pid")]);
+    let mut running = Server::spawn(command)?;
     let socket = place.path(&format!("{name}.sock"));
-    let started = std::time::Instant::now();
-    while !socket.exists() {
-        anyhow::ensure!(started.elapsed().as_secs() < 60, "rsyslogd does not listen");
-        std::thread::yield_now();
-    }
+    running.wait_for("its socket", |_| socket.exists().then_some(()))?;
     let socket = socket.display().to_string();
     let status = Command::new("logger").args(["-u", &socket, "over tls"]).status()?;
     anyhow::ensure!(status.success(), "logger ended with {status}");

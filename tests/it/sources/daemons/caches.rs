@@ -4,13 +4,13 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::Server;
 use super::expect;
 use super::expect_payload;
-use super::free_port;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -25,7 +25,7 @@ fn start_redis(place: &Place, port: u16, more: &[&str]) -> anyhow::Result<Server
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
     command.args(more).current_dir(place.path(""));
-    Server::start(place, command, port)
+    Server::start(command, port)
 }
 
 fn redis() -> anyhow::Result<()> {
@@ -86,7 +86,7 @@ fn memcached() -> anyhow::Result<()> {
     let start = || {
         let mut command = Command::new("memcached");
         command.args(["-u", "nobody", "-l", "127.0.0.1", "-U", "0", "-p", &port.to_string()]);
-        Server::start(&place, command, port)
+        Server::start(command, port)
     };
     let server = start()?;
     let mut engine = place.run(&[])?;

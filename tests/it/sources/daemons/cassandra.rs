@@ -2,20 +2,21 @@
 
 use libtest_mimic::Trial;
 
-use super::Server;
 use super::expect;
 use super::expect_payload;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use crate::harness::Place;
 use crate::harness::cassandra;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![cassandra::trial("sources::cassandra_is_asked_how_it_is", is_asked_how_it_is)]
 }
 
 fn is_asked_how_it_is() -> anyhow::Result<()> {
-    let (port, storage_port) = (super::free_port()?, super::free_port()?);
+    let (port, storage_port) = (free_port()?, free_port()?);
     let address = format!("127.0.0.1:{port}");
     let changes = [
         ("127.0.0.1:9042", address.as_str()),
@@ -24,7 +25,7 @@ fn is_asked_how_it_is() -> anyhow::Result<()> {
     ];
     let place = Place::new(&shipped("cassandra.toml", &changes)?)?;
     let command = || cassandra::node(&place, port, storage_port);
-    let start = || Server::start(&place, command()?, port);
+    let start = || Server::start(command()?, port);
     let server = start()?;
     let mut engine = place.run(&[])?;
     expect(

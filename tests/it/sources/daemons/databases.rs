@@ -2,19 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
 
-use super::Server;
 use super::expect;
 use super::expect_payload;
-use super::free_port;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::harness::users::as_user;
 use crate::harness::users::give;
 use crate::suite::test_with;
@@ -68,15 +66,12 @@ fn postgresql() -> anyhow::Result<()> {
         let mut command = as_user("postgres", &bin.join("postgres").display().to_string());
         command.args(["-D", &data, "-p", &port.to_string(), "-h", "127.0.0.1", "-F"]);
         command.args(["-c", "unix_socket_directories="]);
-        Server::start(&server_place, command, port)
+        Server::start(command, port)
     };
-    let server = start()?;
-    // It listens before it lets anyone in.
-    let began = Instant::now();
-    while !server_place.read("server.log").contains("ready to accept connections") {
-        anyhow::ensure!(began.elapsed() < Duration::from_mins(1), "PostgreSQL does not get ready");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut server = start()?;
+    server.wait_for("let someone in", |server| {
+        server.log().contains("ready to accept connections").then_some(())
+    })?;
     for (login, advice) in [
         ("username = 'boss'", "; give `password`"),
         ("username = 'boss'\npassword = 'wrong'", "; `username` or `password` is wrong"),
@@ -140,7 +135,7 @@ fn mariadb() -> anyhow::Result<()> {
         command
             .args([format!("--pid-file={folder}/pid"), format!("--init-file={folder}/init.sql")]);
         command.arg("--innodb-flush-log-at-trx-commit=0");
-        Server::start(&server_place, command, port)
+        Server::start(command, port)
     };
     let server = start()?;
     let place = Place::new(&config("username = 'heka'\npassword = 'wrong'")?)?;
@@ -178,7 +173,7 @@ fn rabbitmq() -> anyhow::Result<()> {
     // The daemon that knows the names of nodes: else the server leaves one behind.
     let mut epmd = Command::new("epmd");
     epmd.args(["-address", "127.0.0.1", "-port", &names.to_string()]);
-    let _epmd = Server::start(&server_place, epmd, names)?;
+    let _epmd = Server::start(epmd, names)?;
     let start = || {
         let mut command = as_user("rabbitmq", "/usr/lib/rabbitmq/bin/rabbitmq-server");
         command.env("HOME", folder).env("ERL_EPMD_PORT", names.to_string());
@@ -190,7 +185,7 @@ fn rabbitmq() -> anyhow::Result<()> {
         command.env("RABBITMQ_ENABLED_PLUGINS_FILE", format!("{folder}/enabled_plugins"));
         command.env("RABBITMQ_CONFIG_FILE", format!("{folder}/rabbitmq"));
         command.env("RABBITMQ_CONF_ENV_FILE", "/nonexistent");
-        Server::start(&server_place, command, port)
+        Server::start(command, port)
     };
     let server = start()?;
     let url = format!("http://127.0.0.1:{port}");

@@ -4,16 +4,16 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::Server;
 use super::expect;
 use super::expect_payload;
-use super::free_port;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use super::told;
 use super::web::start_haproxy;
 use super::web::start_nginx;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -47,7 +47,7 @@ fn prometheus() -> anyhow::Result<()> {
         command.arg(format!("--config.file={}", place.path("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", place.path("data").display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        Server::start(&place, command, port)
+        Server::start(command, port)
     };
     let server = start()?;
     let mut engine = place.run(&[])?;

@@ -8,71 +8,18 @@ mod exporters;
 mod web;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::net::TcpStream;
-use std::os::unix::process::CommandExt;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
-use nix::sys::signal::Signal;
-use nix::sys::signal::killpg;
-use nix::unistd::Pid;
 
 use crate::harness::Engine;
-use crate::harness::Place;
+use crate::harness::server::Server;
 
 pub(super) fn trials() -> Vec<Trial> {
     [caches::trials(), cassandra::trials(), databases::trials(), exporters::trials(), web::trials()]
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// How long a server may take to start.
-const START: Duration = Duration::from_mins(5);
-
-/// A server and all that it has started, ended when dropped.
-struct Server(Child);
-
-impl Server {
-    /// Starts it and waits until it listens on `port`. It writes into `server.log` of the place.
-    fn start(place: &Place, mut command: Command, port: u16) -> anyhow::Result<Server> {
-        let log = std::fs::File::options().create(true).append(true).open(place.path("server.log"));
-        let log = log?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let mut server = Server(child);
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = server.0.try_wait()?;
-            anyhow::ensure!(
-                ended.is_none() && started.elapsed() < START,
-                "{command:?} does not listen on {port} ({ended:?}):\n{}",
-                place.read("server.log")
-            );
-            std::thread::yield_now();
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.0.id()) {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The configuration that is shipped under this name, with other addresses and a shorter interval.

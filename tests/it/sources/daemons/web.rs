@@ -4,13 +4,13 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::Server;
 use super::expect;
 use super::expect_payload;
-use super::free_port;
 use super::goes_down_and_comes_back;
 use super::shipped;
 use crate::harness::Place;
+use crate::harness::server::Server;
+use crate::harness::server::free_port;
 use crate::suite::test_with;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -41,7 +41,7 @@ pub(super) fn start_nginx(place: &Place, port: u16) -> anyhow::Result<Server> {
     let mut command = Command::new("nginx");
     command.arg("-c").arg(place.path("nginx.conf"));
     command.arg("-e").arg(place.path("error.log"));
-    Server::start(place, command, port)
+    Server::start(command, port)
 }
 
 fn nginx() -> anyhow::Result<()> {
@@ -95,7 +95,7 @@ fn apache() -> anyhow::Result<()> {
     let start = || {
         let mut command = Command::new("apache2");
         command.args(["-d", &folder, "-f", &format!("{folder}/httpd.conf"), "-DFOREGROUND"]);
-        Server::start(&place, command, port)
+        Server::start(command, port)
     };
     let server = start()?;
     let mut engine = place.run(&[])?;
@@ -131,7 +131,7 @@ pub(super) fn start_haproxy(place: &Place, port: u16) -> anyhow::Result<Server> 
     )?;
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(place.path("haproxy.cfg"));
-    Server::start(place, command, port)
+    Server::start(command, port)
 }
 
 const SERVER: [(&str, &str, &str); 7] = [
