@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use nix::unistd::Gid;
+use nix::unistd::Uid;
 
-/// Removes the file when the engine ends.
+/// Removes the file, or empties it, when the engine ends.
 #[derive(Debug)]
 pub(super) struct PidFile(PathBuf);
 
@@ -25,10 +27,21 @@ impl PidFile {
             .with_context(|| format!("cannot write the pid file {}", path.display()))?;
         Ok(PidFile(path))
     }
+
+    /// Gives the file to an account.
+    ///
+    /// # Errors
+    /// As the system gives them.
+    pub(super) fn belongs_to(&self, user: Uid, group: Gid) -> std::io::Result<()> {
+        std::os::unix::fs::lchown(&self.0, Some(user.as_raw()), Some(group.as_raw()))
+    }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // Who may not take it out of its folder any more can still empty it.
+        if std::fs::remove_file(&self.0).is_err() {
+            let _ = std::fs::write(&self.0, "");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::Gid;
+use rustix::thread::CapabilitySet;
 use schemars::JsonSchema;
 use schemars::Schema;
 use schemars::SchemaGenerator;
@@ -26,6 +27,7 @@ use super::section::Draft;
 use super::wording::sort_of;
 use crate::stdx::account;
 use crate::stdx::account::Account;
+use crate::stdx::capability;
 use crate::stdx::duration;
 use crate::stdx::host;
 use crate::stdx::secret::Secret;
@@ -60,8 +62,8 @@ pub struct Hekad {
     pub max_process_inject: u32,
     /// Messages a filter may inject in one call of `timer_event`.
     pub max_timer_inject: u32,
-    /// The user that root becomes before anything runs; ports below 1024 may still be bound. Nobody if
-    /// empty.
+    /// The user that root becomes before anything runs, once the sockets are bound that only root may
+    /// bind. Nobody if empty.
     #[serde(deserialize_with = "account::user")]
     #[schemars(with = "String")]
     pub user: Option<Account>,
@@ -69,6 +71,11 @@ pub struct Hekad {
     #[serde(deserialize_with = "account::group")]
     #[schemars(with = "String")]
     pub group: Option<Gid>,
+    /// What `user` may do of what is only root's: `net_bind_service`, to bind ports below 1024 that
+    /// a reload brings; `dac_read_search`, to read logs and keys of others; any other of Linux.
+    #[serde(deserialize_with = "capability::set")]
+    #[schemars(with = "Vec<String>")]
+    pub keep_capabilities: CapabilitySet,
     /// File that holds the process id while the engine runs; none if empty.
     #[serde(deserialize_with = "path_unless_empty")]
     pub pid_file: Option<PathBuf>,
@@ -129,6 +136,7 @@ impl Default for Hekad {
             max_timer_inject: 10,
             user: None,
             group: None,
+            keep_capabilities: CapabilitySet::empty(),
             pid_file: None,
             shutdown_timeout: Duration::from_secs(30),
             report_interval: Duration::from_mins(1),

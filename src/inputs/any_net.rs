@@ -30,6 +30,14 @@ pub(super) enum Sort {
 }
 
 impl AnyNet {
+    /// Its name.
+    pub(super) fn word(self) -> &'static str {
+        match self.sort() {
+            Sort::Datagrams(net) => net.word(),
+            Sort::Streams(net) => net.word(),
+        }
+    }
+
     /// Which sort it is.
     pub(super) fn sort(self) -> Sort {
         match self {

@@ -1,6 +1,5 @@
 //! Messages of syslog, over whatever carries them.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,17 +18,16 @@ use super::connections::Reading;
 use super::datagrams::Datagrams;
 use super::datagrams::Origins;
 use crate::net::Address;
-use crate::net::DatagramNet;
 use crate::net::ListenOptions;
 use crate::net::Listener;
 use crate::net::Peer;
-use crate::net::StreamNet;
 use crate::net::Tls;
 use crate::net::datagram::Receiver;
 use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
+use crate::plugin::Listens;
 use crate::plugin::Origin;
 use crate::stdx::duration;
 
@@ -107,15 +105,16 @@ impl Described for SyslogInput {
 
 #[async_trait]
 impl Input for SyslogInput {
+    fn listens(&self) -> Option<Listens> {
+        let mode = self.socket_mode().ok()?;
+        Some(Listens { net: self.net.word(), address: self.address.clone(), mode })
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         match self.net.sort() {
             Sort::Datagrams(net) => {
                 let address = Address::datagram(net, &self.address)?;
-                let receiver = Receiver::bind(&address).await?;
-                if net == DatagramNet::Unixgram && self.address.starts_with('/') {
-                    let mode = std::fs::Permissions::from_mode(self.mode()?);
-                    tokio::fs::set_permissions(&self.address, mode).await?;
-                }
+                let receiver = Receiver::bind(&address, self.socket_mode()?).await?;
                 cx.say_listening(receiver.local_address(), &self.address);
                 receive(receiver, cx).await
             }
@@ -125,7 +124,7 @@ impl Input for SyslogInput {
                     keep_alive: self.keep_alive.then_some(self.keep_alive_period),
                     max_connections: self.max_connections,
                     tls: Tls::server_wanted(self.use_tls, self.tls.as_ref())?,
-                    mode: (net == StreamNet::Unix).then(|| self.mode()).transpose()?,
+                    mode: self.socket_mode()?,
                 };
                 let listener = Listener::bind(&address, options).await?;
                 cx.say_listening(listener.local_address(), &self.address);
@@ -136,6 +135,12 @@ impl Input for SyslogInput {
 }
 
 impl SyslogInput {
+    /// The permissions of the socket, where it is one that has some.
+    fn socket_mode(&self) -> anyhow::Result<Option<u32>> {
+        let is_file = matches!(self.net, AnyNet::Unix | AnyNet::Unixgram);
+        is_file.then(|| self.mode()).transpose()
+    }
+
     fn mode(&self) -> anyhow::Result<u32> {
         let mode = u32::from_str_radix(&self.perm, 8).ok().filter(|mode| *mode <= 0o777);
         mode.with_context(|| format!("perm {:?} is no mode as in 666", self.perm))
@@ -190,14 +195,17 @@ fn counted(bytes: Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::inputs::testing::Desk;
+    use crate::net::DatagramNet;
     use crate::net::datagram::Sender;
 
     #[tokio::test]
     async fn datagrams_stay_whole_and_name_their_sender() {
         let address = Address::datagram(DatagramNet::Udp, "127.0.0.1:0").unwrap();
-        let receiver = Receiver::bind(&address).await.unwrap();
+        let receiver = Receiver::bind(&address, None).await.unwrap();
         let bound = receiver.local_address().unwrap().to_string();
         let desk = Desk::new("log");
         let running = tokio::spawn(receive(receiver, desk.context()));

@@ -12,6 +12,7 @@ use crate::net::datagram::Receiver;
 use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
+use crate::plugin::Listens;
 
 /// Receives datagrams, each of which is split by itself. Messages without a header of their own have
 /// the name of the section as type and logger.
@@ -41,9 +42,13 @@ impl Described for UdpInput {
 
 #[async_trait]
 impl Input for UdpInput {
+    fn listens(&self) -> Option<Listens> {
+        Some(Listens { net: self.net.word(), address: self.address.clone(), mode: None })
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let address = Address::datagram(self.net, &self.address)?;
-        let receiver = Receiver::bind(&address).await?;
+        let receiver = Receiver::bind(&address, None).await?;
         cx.say_listening(receiver.local_address(), &self.address);
         receive(receiver, self.set_hostname, cx).await
     }
@@ -72,7 +77,7 @@ mod tests {
 
     async fn check(net: DatagramNet, address: &str, set_hostname: bool, hostname: &str) {
         let address = Address::datagram(net, address).unwrap();
-        let receiver = Receiver::bind(&address).await.unwrap();
+        let receiver = Receiver::bind(&address, None).await.unwrap();
         let target = match receiver.local_address() {
             Some(bound) => Address::datagram(net, &bound.to_string()).unwrap(),
             None => address,

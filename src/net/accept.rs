@@ -18,6 +18,7 @@ use super::Place;
 use super::Stream;
 use super::address;
 use super::address::Place as Where;
+use super::held;
 use super::places::Places;
 use super::stream::Raw;
 use super::tls;
@@ -39,8 +40,7 @@ pub struct Options {
     pub max_connections: usize,
     /// TLS, where it is spoken.
     pub tls: Option<Arc<tls::Server>>,
-    /// The permissions of a Unix socket, from its first moment on; those that the umask leaves
-    /// where `None`.
+    /// The permissions of a Unix socket; those that the umask leaves where `None`.
     pub mode: Option<u32>,
 }
 
@@ -53,6 +53,8 @@ pub struct Listener {
     places: Arc<Places>,
     /// The path to take away at the end.
     path: Option<String>,
+    /// Says that a socket that is held is in use.
+    _loan: Option<Arc<()>>,
 }
 
 #[derive(Debug)]
@@ -79,22 +81,22 @@ impl Listener {
     pub async fn bind(address: &Address, options: Options) -> Result<Listener, Error> {
         let failed = || Error::socket("listen on", address);
         let mut path = None;
-        let socket = match &address.0 {
-            Where::Host { host, port, family } => {
-                let found = address::resolve(host, *port, *family).await?;
-                Listening::Tcp(listen(&found).and_then(TcpListener::from_std).map_err(failed())?)
+        let (socket, loan) = match (held::lend(address, Type::STREAM), &address.0) {
+            (Some(lent), _) => (lent.socket, Some(lent.loan)),
+            (None, Where::Descriptor(number)) => {
+                (address::inherited(*number).map_err(failed())?, None)
             }
-            Where::Unix(name) => {
-                address::clear_stale(name, Type::STREAM);
-                let socket = listen_unix(name, options.mode);
-                let socket = socket.and_then(UnixListener::from_std).map_err(failed())?;
-                path = (!name.starts_with('@')).then(|| name.clone());
-                Listening::Unix(socket)
+            (None, place) => {
+                let socket = open(address, &address.resolve().await?, options.mode)?;
+                if let Where::Unix(name) = place {
+                    path = (!name.starts_with('@')).then(|| name.clone());
+                }
+                (socket, None)
             }
-            Where::Descriptor(number) => adopt(*number).map_err(failed())?,
         };
+        let socket = adopt(socket).map_err(failed())?;
         let places = Places::new(options.max_connections);
-        Ok(Listener { socket, address: address.clone(), options, places, path })
+        Ok(Listener { socket, address: address.clone(), options, places, path, _loan: loan })
     }
 
     /// The address that was bound, with the port the system chose; `None` for Unix sockets.
@@ -218,7 +220,22 @@ fn is_exhausted(error: &std::io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| exhausted.contains(&code))
 }
 
-fn listen(addresses: &[SocketAddr]) -> std::io::Result<std::net::TcpListener> {
+/// Binds a socket to the first of `found` that can be had, or to the path of `address`.
+pub(super) fn open(
+    address: &Address,
+    found: &[SocketAddr],
+    mode: Option<u32>,
+) -> Result<Socket, Error> {
+    match &address.0 {
+        Where::Unix(name) => {
+            address::clear_stale(name, Type::STREAM);
+            listen_unix(name, mode).map_err(Error::socket("listen on", address))
+        }
+        place => listen(found).map_err(Error::listening(place.port(), "listen on", address)),
+    }
+}
+
+fn listen(addresses: &[SocketAddr]) -> std::io::Result<Socket> {
     let mut failure = None;
     for address in addresses {
         match listen_on(*address) {
@@ -229,7 +246,7 @@ fn listen(addresses: &[SocketAddr]) -> std::io::Result<std::net::TcpListener> {
     Err(failure.unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into()))
 }
 
-fn listen_on(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+fn listen_on(address: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.ip().is_unspecified() && address.is_ipv6() {
@@ -237,24 +254,17 @@ fn listen_on(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
-fn listen_unix(name: &str, mode: Option<u32>) -> std::io::Result<std::os::unix::net::UnixListener> {
+fn listen_unix(name: &str, mode: Option<u32>) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    if let Some(mode) = mode {
-        // Linux gives the file that is bound the permissions of the socket.
-        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(mode))?;
-    }
-    socket.bind(&address::unix_address(name)?)?;
+    address::bind_unix(&socket, name, mode)?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
-fn adopt(number: i32) -> std::io::Result<Listening> {
-    let socket = address::inherited(number)?;
+fn adopt(socket: Socket) -> std::io::Result<Listening> {
     socket.set_nonblocking(true)?;
     if socket.domain()? == Domain::UNIX {
         return Ok(Listening::Unix(UnixListener::from_std(socket.into())?));

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
+use socket2::Domain;
+use socket2::Type;
 
 use super::Error;
 
@@ -38,6 +42,42 @@ pub enum DatagramNet {
     Udp6,
     /// A Unix socket; a name that begins with `@` is abstract.
     Unixgram,
+}
+
+impl StreamNet {
+    /// The net of this name.
+    pub fn named(word: &str) -> Option<StreamNet> {
+        let all = [StreamNet::Tcp, StreamNet::Tcp4, StreamNet::Tcp6, StreamNet::Unix];
+        all.into_iter().find(|net| net.word() == word)
+    }
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            StreamNet::Tcp => "tcp",
+            StreamNet::Tcp4 => "tcp4",
+            StreamNet::Tcp6 => "tcp6",
+            StreamNet::Unix => "unix",
+        }
+    }
+}
+
+impl DatagramNet {
+    /// The net of this name.
+    pub fn named(word: &str) -> Option<DatagramNet> {
+        let all = [DatagramNet::Udp, DatagramNet::Udp4, DatagramNet::Udp6, DatagramNet::Unixgram];
+        all.into_iter().find(|net| net.word() == word)
+    }
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            DatagramNet::Udp => "udp",
+            DatagramNet::Udp4 => "udp4",
+            DatagramNet::Udp6 => "udp6",
+            DatagramNet::Unixgram => "unixgram",
+        }
+    }
 }
 
 /// Which versions of IP will do.
@@ -80,6 +120,16 @@ pub(super) enum Place {
     Descriptor(i32),
 }
 
+impl Place {
+    /// The port, where there is one.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Place::Host { port, .. } => Some(*port),
+            Place::Unix(_) | Place::Descriptor(_) => None,
+        }
+    }
+}
+
 impl Address {
     /// Reads an address of a stream: `host:port`, `:port`, a path, `@name` or `fd:N`.
     ///
@@ -87,10 +137,10 @@ impl Address {
     /// When it is none.
     pub fn stream(net: StreamNet, written: &str) -> Result<Address, Error> {
         match net {
-            StreamNet::Tcp => Address::host("tcp", written, Family::Any),
-            StreamNet::Tcp4 => Address::host("tcp4", written, Family::V4),
-            StreamNet::Tcp6 => Address::host("tcp6", written, Family::V6),
-            StreamNet::Unix => Address::unix("unix", written),
+            StreamNet::Tcp => Address::host(net.word(), written, Family::Any),
+            StreamNet::Tcp4 => Address::host(net.word(), written, Family::V4),
+            StreamNet::Tcp6 => Address::host(net.word(), written, Family::V6),
+            StreamNet::Unix => Address::unix(net.word(), written),
         }
     }
 
@@ -100,10 +150,10 @@ impl Address {
     /// When it is none.
     pub fn datagram(net: DatagramNet, written: &str) -> Result<Address, Error> {
         match net {
-            DatagramNet::Udp => Address::host("udp", written, Family::Any),
-            DatagramNet::Udp4 => Address::host("udp4", written, Family::V4),
-            DatagramNet::Udp6 => Address::host("udp6", written, Family::V6),
-            DatagramNet::Unixgram => Address::unix("unixgram", written),
+            DatagramNet::Udp => Address::host(net.word(), written, Family::Any),
+            DatagramNet::Udp4 => Address::host(net.word(), written, Family::V4),
+            DatagramNet::Udp6 => Address::host(net.word(), written, Family::V6),
+            DatagramNet::Unixgram => Address::unix(net.word(), written),
         }
     }
 
@@ -138,6 +188,24 @@ impl Address {
         Ok(Address(Place::Unix(written.to_owned())))
     }
 
+    /// The addresses of the host, asked for at once and not as a task; none of what is no host.
+    pub(super) fn look_up(&self) -> Result<Vec<SocketAddr>, Error> {
+        let Place::Host { host, port, family } = &self.0 else { return Ok(Vec::new()) };
+        if host.is_empty() {
+            return Ok(every_interface(*port, *family));
+        }
+        let found = (host.as_str(), *port).to_socket_addrs();
+        of_family(host, *family, found.map_err(Error::socket("resolve", host))?)
+    }
+
+    /// The addresses of the host; none of what is no host.
+    pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, Error> {
+        match &self.0 {
+            Place::Host { host, port, family } => resolve(host, *port, *family).await,
+            Place::Unix(_) | Place::Descriptor(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The name a certificate of the host would be for.
     pub(super) fn server_name(&self) -> &str {
         match &self.0 {
@@ -169,16 +237,30 @@ pub(super) async fn resolve(
     family: Family,
 ) -> Result<Vec<SocketAddr>, Error> {
     if host.is_empty() {
-        return Ok(match family {
-            Family::V4 => vec![SocketAddr::from(([0, 0, 0, 0], port))],
-            Family::Any | Family::V6 => vec![SocketAddr::from(([0_u16; 8], port))],
-        });
+        return Ok(every_interface(port, family));
     }
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(Error::socket("resolve", &host))?
-        .filter(|address| family.has(address))
-        .collect::<Vec<_>>();
+    let found = tokio::net::lookup_host((host, port)).await;
+    of_family(host, family, found.map_err(Error::socket("resolve", &host))?)
+}
+
+fn every_interface(port: u16, family: Family) -> Vec<SocketAddr> {
+    match family {
+        Family::V4 => vec![SocketAddr::from(([0, 0, 0, 0], port))],
+        Family::V6 => vec![SocketAddr::from(([0_u16; 8], port))],
+        // A kernel without IPv6 has no such sockets.
+        Family::Any => match socket2::Socket::new(Domain::IPV6, Type::DGRAM, None) {
+            Ok(_) => every_interface(port, Family::V6),
+            Err(_) => every_interface(port, Family::V4),
+        },
+    }
+}
+
+fn of_family(
+    host: &str,
+    family: Family,
+    found: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, Error> {
+    let found = found.filter(|address| family.has(address)).collect::<Vec<_>>();
     if found.is_empty() {
         return Err(Error::Resolve(host.to_owned(), family.name()));
     }
@@ -190,6 +272,26 @@ pub(super) fn unix_address(name: &str) -> std::io::Result<socket2::SockAddr> {
     match name.strip_prefix('@') {
         Some(hidden) => socket2::SockAddr::unix(Path::new(&format!("\0{hidden}"))),
         None => socket2::SockAddr::unix(Path::new(name)),
+    }
+}
+
+/// Binds `socket` to a path or a name, with these permissions.
+pub(super) fn bind_unix(
+    socket: &socket2::Socket,
+    name: &str,
+    mode: Option<u32>,
+) -> std::io::Result<()> {
+    if let Some(mode) = mode {
+        // Linux gives the file that is bound the permissions of the socket, less the umask: nobody
+        // has more than is meant for a moment.
+        rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(mode))?;
+    }
+    socket.bind(&unix_address(name)?)?;
+    match mode {
+        Some(mode) if !name.starts_with('@') => {
+            std::fs::set_permissions(name, std::fs::Permissions::from_mode(mode))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -205,14 +307,14 @@ pub(super) fn inherited(number: i32) -> std::io::Result<socket2::Socket> {
 }
 
 /// Takes away a socket that nobody listens on any more, so that its path can be bound again.
-pub(super) fn clear_stale(name: &str, kind: socket2::Type) {
+pub(super) fn clear_stale(name: &str, kind: Type) {
     use std::os::unix::fs::FileTypeExt;
     if name.starts_with('@') {
         return;
     }
     let is_socket = std::fs::symlink_metadata(name).is_ok_and(|data| data.file_type().is_socket());
     let is_refused = || {
-        let probe = socket2::Socket::new(socket2::Domain::UNIX, kind, None)?;
+        let probe = socket2::Socket::new(Domain::UNIX, kind, None)?;
         probe.connect(&unix_address(name)?)
     };
     if is_socket

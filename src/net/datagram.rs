@@ -6,6 +6,7 @@ use std::io::IoSliceMut;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::ControlMessageOwned;
@@ -24,6 +25,7 @@ use super::Address;
 use super::Error;
 use super::address;
 use super::address::Place;
+use super::held;
 
 /// The largest datagram; what is longer is cut by the kernel.
 pub const MAX_DATAGRAM: usize = 64 * 1024;
@@ -42,6 +44,8 @@ pub struct Receiver {
     buffer: Vec<u8>,
     dropped: u32,
     path: Option<String>,
+    /// Says that a socket that is held is in use.
+    _loan: Option<Arc<()>>,
 }
 
 /// A datagram that was received.
@@ -66,35 +70,35 @@ pub struct Received {
 }
 
 impl Receiver {
-    /// Binds `address`.
+    /// Binds `address`; `mode` has the permissions of a Unix socket, those that the umask leaves where
+    /// `None`.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(address: &Address) -> Result<Receiver, Error> {
+    pub async fn bind(address: &Address, mode: Option<u32>) -> Result<Receiver, Error> {
         let failed = || Error::socket("receive on", address);
         let mut path = None;
-        let socket = match &address.0 {
-            Place::Host { host, port, family } => {
-                let found = address::resolve(host, *port, *family).await?;
-                bind_any(&found).map_err(failed())?
+        let (socket, loan) = match (held::lend(address, Type::DGRAM), &address.0) {
+            (Some(lent), _) => (lent.socket, Some(lent.loan)),
+            (None, Place::Descriptor(number)) => {
+                let socket = address::inherited(*number).map_err(failed())?;
+                ask_for_room(&socket);
+                (socket, None)
             }
-            Place::Unix(name) => {
-                address::clear_stale(name, Type::DGRAM);
-                path = (!name.starts_with('@')).then(|| name.clone());
-                bind_unix(name).map_err(failed())?
+            (None, place) => {
+                let socket = open(address, &address.resolve().await?, mode)?;
+                if let Place::Unix(name) = place {
+                    path = (!name.starts_with('@')).then(|| name.clone());
+                }
+                (socket, None)
             }
-            Place::Descriptor(number) => address::inherited(*number).map_err(failed())?,
         };
         socket.set_nonblocking(false).map_err(failed())?;
         socket.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
-        // A small buffer and no count of drops are worse, not wrong. Who may set aside the limit of the
-        // system does.
-        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        }
         let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         let buffer = vec![0; MAX_DATAGRAM * DATAGRAMS];
-        Ok(Receiver { socket, address: address.clone(), buffer, dropped: 0, path })
+        let address = address.clone();
+        Ok(Receiver { socket, address, buffer, dropped: 0, path, _loan: loan })
     }
 
     /// The address that was bound, with the port the system chose; `None` for Unix sockets.
@@ -163,6 +167,23 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().to_canonical()))
 }
 
+/// Binds a socket to the first of `found` that can be had, or to the path of `address`.
+pub(super) fn open(
+    address: &Address,
+    found: &[SocketAddr],
+    mode: Option<u32>,
+) -> Result<Socket, Error> {
+    let socket = match &address.0 {
+        Place::Unix(name) => {
+            address::clear_stale(name, Type::DGRAM);
+            bind_unix(name, mode).map_err(Error::socket("receive on", address))?
+        }
+        place => bind_any(found).map_err(Error::listening(place.port(), "receive on", address))?,
+    };
+    ask_for_room(&socket);
+    Ok(socket)
+}
+
 fn bind_any(addresses: &[SocketAddr]) -> std::io::Result<Socket> {
     let mut failure = None;
     for address in addresses {
@@ -182,10 +203,18 @@ fn bind_any(addresses: &[SocketAddr]) -> std::io::Result<Socket> {
     Err(failure.unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into()))
 }
 
-fn bind_unix(name: &str) -> std::io::Result<Socket> {
+fn bind_unix(name: &str, mode: Option<u32>) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    socket.bind(&address::unix_address(name)?)?;
+    address::bind_unix(&socket, name, mode)?;
     Ok(socket)
+}
+
+/// Asks the kernel to hold much. A small buffer is worse, not wrong; who may set aside the limit
+/// of the system does.
+fn ask_for_room(socket: &Socket) {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
 }
 
 /// A socket that datagrams go from, to one place.
@@ -270,7 +299,7 @@ mod tests {
 
     async fn check(net: DatagramNet, address: &str, sender: Option<&str>) {
         let address = Address::datagram(net, address).unwrap();
-        let mut receiver = Receiver::bind(&address).await.unwrap();
+        let mut receiver = Receiver::bind(&address, None).await.unwrap();
         let target = match receiver.local_address() {
             Some(bound) => Address::datagram(net, &bound.to_string()).unwrap(),
             None => address,
@@ -304,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_kernel_drops_is_counted() {
         let address = Address::datagram(DatagramNet::Udp, "127.0.0.1:0").unwrap();
-        let mut receiver = Receiver::bind(&address).await.unwrap();
+        let mut receiver = Receiver::bind(&address, None).await.unwrap();
         receiver.socket.set_recv_buffer_size(1).unwrap();
         let target = receiver.local_address().unwrap().to_string();
         let target = Address::datagram(DatagramNet::Udp, &target).unwrap();

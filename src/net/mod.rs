@@ -18,6 +18,7 @@ mod accept;
 mod address;
 mod connect;
 mod exchange;
+mod held;
 mod places;
 mod queued;
 mod stream;
@@ -29,6 +30,9 @@ pub use address::DatagramNet;
 pub use address::StreamNet;
 pub use connect::Connector;
 pub use exchange::Exchange;
+pub use held::Binding;
+pub use held::Successor;
+pub use held::keep_only;
 pub use places::Place;
 pub use stream::Peer;
 pub use stream::Stream;
@@ -50,6 +54,20 @@ pub enum Error {
     /// A name has no address of the family that was asked for.
     #[error("cannot resolve `{0}` for {1}")]
     Resolve(String, &'static str),
+    /// There is no such net.
+    #[error("`{0}` is no net")]
+    Net(String),
+    /// A port that not everybody may bind.
+    #[error(
+        "cannot listen on {address}: only root may, and who has the capability net_bind_service \
+         (see `user` and `keep_capabilities` of [hekad])"
+    )]
+    Privileged {
+        /// The address.
+        address: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The system said no.
     #[error("cannot {what} {address}")]
     Socket {
@@ -90,6 +108,24 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+
+    /// As [`Error::socket`], of one that is to be bound to a port.
+    fn listening(
+        port: Option<u16>,
+        what: &'static str,
+        address: &impl std::fmt::Display,
+    ) -> impl FnOnce(std::io::Error) -> Error {
+        let address = address.to_string();
+        move |source| {
+            let is_privileged = port.is_some_and(|port| port < held::first_free_port());
+            match source.kind() {
+                std::io::ErrorKind::PermissionDenied if is_privileged => {
+                    Error::Privileged { address, source }
+                }
+                _ => Error::Socket { what, address, source },
+            }
+        }
     }
 
     fn socket(

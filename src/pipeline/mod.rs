@@ -6,6 +6,7 @@
 //! | `inputs`, `decode` | inputs are tasks; decode threads split, decode and append |
 //! | `analysis` | analysis threads run filters over the journal |
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
+//! | `listening` | where plugins are going to listen |
 //! | `memory` | the budget of memory |
 //! | `routing` | the index of all matchers |
 //! | `reload`, `coding` | the difference between two plans, applied |
@@ -22,6 +23,7 @@ mod counters;
 mod decode;
 mod delivery;
 mod inputs;
+mod listening;
 mod memory;
 mod parts;
 mod plan;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use super::filter::Filter;
+use super::listens::Listens;
 use super::record::Origin;
 use crate::message::Batch;
 use crate::message::Source;
@@ -31,6 +32,11 @@ pub trait Input: Send + Sync {
     /// Tells whether it ends by itself, as the reader of a file does under `--until-done`.
     fn ends(&self) -> bool {
         false
+    }
+
+    /// Where it listens while it runs, where it does.
+    fn listens(&self) -> Option<Listens> {
+        None
     }
 
     /// What becomes of messages that were not durable yet when the engine was ended at once; those

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use super::Engine;
 use super::encoder::Encoded;
 use super::handover::Handover;
+use super::listens::Listens;
 use crate::message::Batch;
 
 /// An output.
@@ -24,6 +25,11 @@ pub trait Output: Send {
     /// # Errors
     /// When it cannot; a place that may come back is a [`Failure::Retry`].
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure>;
+
+    /// Where it listens while it runs, where it does.
+    fn listens(&self) -> Option<Listens> {
+        None
+    }
 
     /// What is promised of what it sends, when the engine is ended at once or the other side fails.
     fn promise(&self) -> &'static str {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod backoff;
+pub mod capability;
 pub mod clock;
 pub mod decimal;
 pub mod duration;

@@ -99,8 +99,8 @@ impl Command {
         }
         raise_open_files();
         let pid_file = plan.config().hekad.pid_file.clone();
-        let _pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
-        privileges::give_up(&plan.config().hekad)?;
+        let pid_file = pid_file.map(super::pid_file::PidFile::write).transpose()?;
+        privileges::give_up(&plan, pid_file.as_ref())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("reactor")
@@ -301,6 +301,7 @@ async fn apply(pipeline: &mut Pipeline, config: Config) -> String {
         return text;
     }
     let done = pipeline.reload(plan).await;
+    privileges::follow(pipeline.plan());
     for failure in &done.failed {
         tracing::error!(failure, "not reloaded: the old version goes on");
     }

@@ -1,9 +1,14 @@
 //! From root to an account of the engine's own, for good.
 //!
-//! It is done before anything runs: no script, no decoder and no client is ever served by root. Of
-//! all that root may do one thing is kept, binding ports below 1024, so that an input can listen
-//! there at the start, after a failure and after a reload. What is only root's to read, a log file
-//! say, is to be opened to the account or to a group it is in: its supplementary groups are taken.
+//! Root binds what only root may bind, gives the engine's folders and its pid file away, and becomes
+//! the account before anything runs: no script, no decoder and no client is ever served by root.
+//! Of all that root may do nothing is kept but what `keep_capabilities` names:
+//!
+//! | to | it takes |
+//! | --- | --- |
+//! | listen on a port below 1024 that the configuration had at the start | nothing: the socket is held |
+//! | listen on one that a reload or a script brings | `net_bind_service` |
+//! | read logs and keys that are only root's | `dac_read_search`, or a group: the account's supplementary groups are taken |
 
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
@@ -15,22 +20,29 @@ use nix::unistd::Uid;
 use rustix::thread::CapabilitySet;
 use rustix::thread::CapabilitySets;
 
+use crate::cli::pid_file::PidFile;
 use crate::config::Hekad;
+use crate::net;
+use crate::net::Binding;
+use crate::net::Successor;
+use crate::pipeline::Plan;
 use crate::stdx::account::Account;
+use crate::stdx::capability;
 
-/// How deep the engine's folder is gone through.
+/// How deep the engine's folders are gone through.
 const MAX_DEPTH: u32 = 8;
 
 /// Becomes the account that `[hekad]` names, if it names one.
 ///
 /// # Errors
 /// When that fails: the engine is not to run as root then.
-pub(super) fn give_up(hekad: &Hekad) -> anyhow::Result<()> {
+pub(super) fn give_up(plan: &Plan, pid_file: Option<&PidFile>) -> anyhow::Result<()> {
+    let hekad = &plan.config().hekad;
     let Some(account) = &hekad.user else {
-        anyhow::ensure!(
-            hekad.group.is_none_or(|group| group == nix::unistd::getegid()),
-            "`group` says nothing without `user`"
-        );
+        let group = hekad.group.is_none_or(|group| group == nix::unistd::getegid());
+        anyhow::ensure!(group, "`group` says nothing without `user`");
+        let kept = hekad.keep_capabilities;
+        anyhow::ensure!(kept.is_empty(), "`keep_capabilities` says nothing without `user`");
         return Ok(());
     };
     let group = hekad.group.unwrap_or(account.group);
@@ -41,24 +53,81 @@ pub(super) fn give_up(hekad: &Hekad) -> anyhow::Result<()> {
     let name = &account.name;
     anyhow::ensure!(now.0.is_root(), "cannot become {name}: only root can, and this is {}", now.0);
     anyhow::ensure!(!account.id.is_root(), "`user` is root: leave it out, or name another");
-    hand_over(&hekad.base_dir, account.id, group)
-        .with_context(|| format!("cannot give {} to {name}", hekad.base_dir.display()))?;
-    become_account(account, group).with_context(|| format!("cannot become {name}"))?;
-    tracing::info!(user = name, "privileges are dropped");
+    let c_name = std::ffi::CString::new(account.name.as_str())?;
+    let groups = nix::unistd::getgrouplist(&c_name, group).context("cannot find its groups")?;
+    let successor = Successor { user: account.id, group, groups };
+    for folder in plan.folders() {
+        hand_over(&folder, &successor)
+            .with_context(|| format!("cannot give {} to {name}", folder.display()))?;
+    }
+    if let Some(file) = pid_file {
+        file.belongs_to(account.id, group).context("cannot give the pid file away")?;
+    }
+    let mut held = Vec::new();
+    for (section, binding) in bindings(plan).into_iter().filter(|(_, at)| at.is_roots(&successor)) {
+        match binding.hold(&successor) {
+            Ok(()) => held.push(section),
+            // Whether the engine goes on is for its section to say, when it starts.
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::error!(section, error, "root cannot listen for it");
+            }
+        }
+    }
+    become_account(account, &successor, hekad).with_context(|| format!("cannot become {name}"))?;
+    let kept = capability::names(hekad.keep_capabilities).join(" ");
+    tracing::info!(user = name, sockets = held.join(" "), kept, "privileges are dropped");
     Ok(())
 }
 
-fn become_account(account: &Account, group: Gid) -> anyhow::Result<()> {
+/// After a reload: lets go of sockets that nobody is to listen on any more, and tells of ports that
+/// only root may bind.
+pub(super) fn follow(plan: &Plan) {
+    let wanted = bindings(plan);
+    let all: Vec<Binding> = wanted.iter().map(|(_, binding)| binding.clone()).collect();
+    net::keep_only(&all);
+    let may_bind = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_BIND_SERVICE));
+    for (section, binding) in wanted {
+        if binding.is_privileged() && !may_bind && !binding.is_held() {
+            tracing::error!(
+                section,
+                "its port is only root's to bind: start the engine anew, or have `[hekad]` keep the \
+                 capability beforehand, keep_capabilities = [\"net_bind_service\"]"
+            );
+        }
+    }
+}
+
+/// All addresses that somebody listens on.
+fn bindings(plan: &Plan) -> Vec<(String, Binding)> {
+    let read = |section: String, net: &str, address: &str, mode| {
+        // What is no address is told by the plugin.
+        Some((section, Binding::read(net, address, mode).ok()?))
+    };
+    let plugins = plan.listens().into_iter();
+    let mut all: Vec<_> =
+        plugins.filter_map(|(name, at)| read(name, at.net, &at.address, at.mode)).collect();
+    let admin = plan.config().hekad.admin.address;
+    all.extend(admin.and_then(|at| read("hekad.admin".to_owned(), "tcp", &at.to_string(), None)));
+    all
+}
+
+fn become_account(account: &Account, to: &Successor, hekad: &Hekad) -> anyhow::Result<()> {
+    // A thread that runs already would keep its capabilities.
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    anyhow::ensure!(threads == 1, "{threads} threads run already");
     let name = std::ffi::CString::new(account.name.as_str())?;
     rustix::thread::set_keep_capabilities(true)?;
-    nix::unistd::initgroups(&name, group).context("its groups")?;
-    nix::unistd::setresgid(group, group, group).context("its group")?;
-    nix::unistd::setresuid(account.id, account.id, account.id).context("its user")?;
+    nix::unistd::initgroups(&name, to.group).context("its groups")?;
+    nix::unistd::setresgid(to.group, to.group, to.group).context("its group")?;
+    nix::unistd::setresuid(to.user, to.user, to.user).context("its user")?;
     rustix::thread::set_keep_capabilities(false)?;
-    let kept = CapabilitySet::NET_BIND_SERVICE;
+    let kept = hekad.keep_capabilities;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
-    rustix::thread::set_capabilities(None, sets).context("its capabilities")?;
+    rustix::thread::set_capabilities(None, sets)
+        .with_context(|| format!("its capabilities {}", capability::names(kept).join(" ")))?;
     nix::sys::prctl::set_no_new_privs().context("no new privileges")?;
     let root = Uid::from_raw(0);
     anyhow::ensure!(
@@ -68,14 +137,14 @@ fn become_account(account: &Account, group: Gid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the engine's folder where it is missing, and gives it with all that root has in it to the
+/// Makes a folder of the engine where it is missing, and gives it with all that root has in it to the
 /// account. A folder that others than root can write to is left as it is: links in it could lead
 /// anywhere.
-fn hand_over(folder: &Path, user: Uid, group: Gid) -> anyhow::Result<()> {
+fn hand_over(folder: &Path, to: &Successor) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let about = std::fs::metadata(folder)?;
     if about.uid() == 0 && about.mode() & 0o022 == 0 {
-        give(folder, (user, group), 0)?;
+        give(folder, (to.user, to.group), 0)?;
     }
     Ok(())
 }

@@ -156,7 +156,7 @@ impl Walk<'_> {
                 if self.files > MAX_FILES {
                     return;
                 }
-                if rustix::fs::access(&path, rustix::fs::Access::READ_OK).is_err() {
+                if !may_read(&path) {
                     self.unreadable.push(path);
                     continue;
                 }
@@ -196,4 +196,10 @@ fn sorted(mut files: Vec<LogFile>) -> Listing {
         seen.insert(file.identity)
     });
     files.into()
+}
+/// Tells whether this process may read a file, with the capabilities that it has, which `access`
+/// passes over.
+fn may_read(path: &Path) -> bool {
+    let (wanted, flags) = (rustix::fs::Access::READ_OK, rustix::fs::AtFlags::EACCESS);
+    rustix::fs::accessat(rustix::fs::CWD, path, wanted, flags).is_ok()
 }

@@ -59,6 +59,7 @@ use crate::net::http;
 use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
+use crate::plugin::Listens;
 use crate::plugin::Stream;
 use crate::stdx::secret::Secret;
 use crate::stdx::size;
@@ -132,6 +133,10 @@ impl OtlpInput {
 
 #[async_trait]
 impl Input for OtlpInput {
+    fn listens(&self) -> Option<Listens> {
+        Some(Listens { net: StreamNet::Tcp.word(), address: self.address.clone(), mode: None })
+    }
+
     fn promise(&self) -> &'static str {
         "answered when it is durable: who has no answer sends it again, at least once"
     }

@@ -34,6 +34,7 @@ use crate::net::datagram::Receiver;
 use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
+use crate::plugin::Listens;
 use crate::plugin::Stream;
 use crate::stdx::duration;
 
@@ -117,6 +118,10 @@ impl Described for StatsdInput {
 
 #[async_trait]
 impl Input for StatsdInput {
+    fn listens(&self) -> Option<Listens> {
+        Some(Listens { net: self.net.word(), address: self.address.clone(), mode: None })
+    }
+
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         if self.max_msg_size.is_some() {
             tracing::warn!(input = &*cx.name, "`max_msg_size` does nothing: any size is taken");
@@ -125,7 +130,8 @@ impl Input for StatsdInput {
         let intake = Intake::new(&self, stream, &cx);
         match self.net.sort() {
             Sort::Datagrams(net) => {
-                let receiver = Receiver::bind(&Address::datagram(net, &self.address)?).await?;
+                let address = Address::datagram(net, &self.address)?;
+                let receiver = Receiver::bind(&address, None).await?;
                 cx.say_listening(receiver.local_address(), &self.address);
                 receive(receiver, intake, &cx).await
             }

@@ -129,7 +129,7 @@ fn settings(text: &str) -> StatsdInput {
 async fn datagrams_and_streams_are_taken() {
     let input = settings("flush_interval = 1");
     let address = Address::datagram(DatagramNet::Udp, "127.0.0.1:0").unwrap();
-    let receiver = Receiver::bind(&address).await.unwrap();
+    let receiver = Receiver::bind(&address, None).await.unwrap();
     let bound = receiver.local_address().unwrap().to_string();
     let desk = Desk::new("statsd");
     let cx = desk.context();

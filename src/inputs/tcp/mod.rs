@@ -30,6 +30,7 @@ use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Input;
 use crate::plugin::InputContext;
+use crate::plugin::Listens;
 use crate::stdx::duration;
 
 /// Listens for streams, of framed Heka messages unless told otherwise. Messages without a header of
@@ -101,6 +102,10 @@ impl Described for TcpInput {
 
 #[async_trait]
 impl Input for TcpInput {
+    fn listens(&self) -> Option<Listens> {
+        Some(Listens { net: self.net.word(), address: self.address.clone(), mode: None })
+    }
+
     fn promise(&self) -> &'static str {
         "agents are acknowledged what is durable and send the rest again, each once; of plain streams what is not durable is lost"
     }

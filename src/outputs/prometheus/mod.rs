@@ -35,6 +35,7 @@ use crate::net::http;
 use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Failure;
+use crate::plugin::Listens;
 use crate::plugin::Load;
 use crate::plugin::Output;
 use crate::plugin::OutputContext;
@@ -107,6 +108,10 @@ impl Described for PrometheusOutput {
 
 #[async_trait]
 impl Output for PrometheusOutput {
+    fn listens(&self) -> Option<Listens> {
+        Some(Listens { net: StreamNet::Tcp.word(), address: self.address.to_string(), mode: None })
+    }
+
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         let tls = Tls::server_wanted(self.use_tls, self.tls.as_ref());
         let tls = tls.map_err(|error| Failure::Stop(error.into()))?;
