@@ -60,59 +60,65 @@ impl<'a> Call<'a> {
         self.args.value(self.slot(number))
     }
 
-    /// The complaint about argument `number`, called `what`.
-    pub(super) fn wrong(&self, number: usize, what: &str, expected: &str) -> Complaint {
+    /// The complaint about the type of argument `number`, in the words of Lua 5.1.
+    pub(super) fn wrong(&self, number: usize, expected: &str) -> Complaint {
         let got = self.args.kind(self.slot(number)).name();
-        format!(
-            "bad argument #{number} to '{}' ({what}: {expected} expected, got {got})",
-            self.name
-        )
-        .into()
+        self.complaint(number, &format!("{expected} expected, got {got}"))
     }
 
-    /// The complaint about the value of argument `number`.
+    /// The complaint about argument `number`.
+    pub(super) fn complaint(&self, number: usize, why: &str) -> Complaint {
+        format!("bad argument #{number} to '{}' ({why})", self.name).into()
+    }
+
+    /// The complaint about the value of argument `number`, called `what`.
     pub(super) fn refused(
         &self,
         number: usize,
         what: &str,
         why: impl std::fmt::Display,
     ) -> Complaint {
-        format!("bad argument #{number} to '{}' ({what}: {why})", self.name).into()
+        self.complaint(number, &format!("{what}: {why}"))
     }
 
-    pub(super) fn text(&self, number: usize, what: &str) -> Result<&'a [u8], Complaint> {
-        self.args.text(self.slot(number)).ok_or_else(|| self.wrong(number, what, "string"))
+    /// A string; a number is taken as its text, as everywhere in Lua.
+    pub(super) fn text(&self, number: usize) -> Result<&'a [u8], Complaint> {
+        self.args.text(self.slot(number)).ok_or_else(|| self.wrong(number, "string"))
     }
 
-    pub(super) fn number(&self, number: usize, what: &str) -> Result<f64, Complaint> {
-        self.args.number(self.slot(number)).ok_or_else(|| self.wrong(number, what, "number"))
+    /// A string that may be left out.
+    pub(super) fn optional_text(
+        &self,
+        number: usize,
+        default: &'static [u8],
+    ) -> Result<&'a [u8], Complaint> {
+        if self.is_absent(number) { Ok(default) } else { self.text(number) }
     }
 
-    /// A whole number within a range.
-    #[allow(clippy::cast_possible_truncation, reason = "the number was found to be whole")]
+    /// A number, or a string that reads as one.
+    pub(super) fn number(&self, number: usize) -> Result<f64, Complaint> {
+        self.args.number(self.slot(number)).ok_or_else(|| self.wrong(number, "number"))
+    }
+
+    /// A whole number within a range; a fraction is cut off, as Lua 5.1 does.
+    #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
     pub(super) fn whole(
         &self,
         number: usize,
         what: &str,
         range: RangeInclusive<i64>,
     ) -> Result<i64, Complaint> {
-        let expected = || {
-            let (first, last) = (range.start(), range.end());
-            if (*first, *last) == (i64::MIN, i64::MAX) {
-                "whole number".to_owned()
-            } else {
-                format!("whole number from {first} to {last}")
-            }
-        };
-        match self.args.number(self.slot(number)) {
-            Some(value) if value.fract() == 0.0 && range.contains(&(value as i64)) => {
-                Ok(value as i64)
-            }
-            Some(value) => {
-                Err(self.refused(number, what, format!("{} expected, got {value}", expected())))
-            }
-            None => Err(self.wrong(number, what, &expected())),
+        let given = self.number(number)?;
+        let value = given as i64;
+        if range.contains(&value) && !given.is_nan() {
+            return Ok(value);
         }
+        let why = match (*range.start(), *range.end()) {
+            (_, last) if value > last => format!("must be <= {last}"),
+            (0, _) => "must be >= 0".to_owned(),
+            (first, _) => format!("must be > {}", first.saturating_sub(1)),
+        };
+        Err(self.complaint(number, &format!("{what} {why}")))
     }
 
     pub(super) fn optional_whole(
@@ -128,36 +134,41 @@ impl<'a> Call<'a> {
     /// A time in nanoseconds.
     #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
     pub(super) fn time(&self, number: usize) -> Result<i64, Complaint> {
-        match self.args.number(self.slot(number)) {
-            Some(ns) if !ns.is_nan() => Ok(ns as i64),
-            _ => Err(self.wrong(number, "ns", "time in nanoseconds")),
+        match self.number(number)? {
+            ns if ns.is_nan() => Err(self.refused(number, "ns", "time expected, got nan")),
+            ns => Ok(ns as i64),
         }
     }
 
+    /// A time that may be left out.
+    pub(super) fn optional_time(&self, number: usize) -> Result<Option<i64>, Complaint> {
+        if self.is_absent(number) { Ok(None) } else { self.time(number).map(Some) }
+    }
+
     /// A string or a number; strings of digits are not numbers here.
-    pub(super) fn key(&self, number: usize, what: &str) -> Result<Key<'a>, Complaint> {
+    pub(super) fn key(&self, number: usize) -> Result<Key<'a>, Complaint> {
         match self.value(number) {
             Value::Text(text) => Ok(Key::Text(text)),
             Value::Number(value) => Ok(Key::Number((value + 0.0).to_le_bytes())),
             Value::Integer(value) => Ok(Key::Number((value as f64).to_le_bytes())),
-            _ => Err(self.wrong(number, what, "string or number")),
+            _ => Err(self.wrong(number, "string or number")),
         }
     }
 
     /// The object a method belongs to.
     pub(super) fn this<T: Object>(&self) -> Result<RefMut<'a, T>, Complaint> {
         let found = self.args.object::<T>(1);
-        found.ok_or_else(|| format!("'{}' is called with ':' on its object", self.name).into())
+        found
+            .ok_or_else(|| format!("calling '{}' on bad self (call it with ':')", self.name).into())
     }
 
     pub(super) fn object<T: Object>(
         &self,
         number: usize,
-        what: &str,
         expected: &str,
     ) -> Result<RefMut<'a, T>, Complaint> {
         let found = self.args.object::<T>(self.slot(number));
-        found.ok_or_else(|| self.wrong(number, what, expected))
+        found.ok_or_else(|| self.wrong(number, expected))
     }
 
     /// Refuses a new object that has no room in the memory of the script.

@@ -12,11 +12,11 @@ use std::time::UNIX_EPOCH;
 
 use chrono_tz::Tz;
 
-use super::api::cjson::Style;
 use super::failure::Usage;
 use super::feed::Pending;
 use super::feed::Settled;
 use super::files::Standard;
+use super::json::Style;
 use super::pattern::Patterns;
 use super::raw::Complaint;
 use super::raw::Loan;

@@ -70,7 +70,7 @@ fn one(
             Some(b'n') => numeral(cx, args, file),
             _ => Err(call.refused(number, "format", "*l, *a, *n or a number expected")),
         },
-        _ => Err(call.wrong(number, "format", "string or number")),
+        _ => Err(call.wrong(number, "string or number")),
     }
 }
 

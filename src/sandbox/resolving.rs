@@ -22,7 +22,7 @@ pub(super) fn gethostname<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer
 
 /// `socket.dns.toip(host)` → the first address, and a table of all of them.
 pub(super) fn toip<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let host = Call::function("toip", args).text(1, "host")?;
+    let host = Call::function("toip", args).text(1)?;
     let host = String::from_utf8_lossy(host).into_owned();
     let found: Vec<SocketAddr> = match (&*host, 0).to_socket_addrs() {
         Ok(found) => found.collect(),

@@ -76,7 +76,7 @@ pub(super) fn addresses(
     call: &Call<'_>,
     number: usize,
 ) -> Result<Result<Vec<SocketAddr>, Error>, Complaint> {
-    let host = call.text(number, "host")?;
+    let host = call.text(number)?;
     let host = std::str::from_utf8(host).map_err(|_| call.refused(number, "host", "not UTF-8"))?;
     let port = call.whole(number + 1, "port", 0..=65_535)?;
     let host = if host == "*" { "0.0.0.0" } else { host };

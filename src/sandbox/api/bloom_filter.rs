@@ -68,7 +68,7 @@ impl Object for BloomFilter {
 fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
     let items = call.whole(1, "items", 2..=i64::from(u32::MAX))?.cast_unsigned();
-    let probability = call.number(2, "probability")?;
+    let probability = call.number(2)?;
     if !(probability > 0.0 && probability < 1.0) {
         return Err(call.refused(2, "probability", "between 0 and 1 expected"));
     }
@@ -86,14 +86,14 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `bf:add(key)` → whether it is new.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     Ok(Answer::Bool(call.this::<BloomFilter>()?.add(key.bytes())))
 }
 
 /// `bf:query(key)` → whether it is there.
 fn query<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("query", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     Ok(Answer::Bool(call.this::<BloomFilter>()?.has(key.bytes())))
 }
 
@@ -112,7 +112,7 @@ fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `bf:fromstring(state)` takes over what a snapshot of another has.
 fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("fromstring", args);
-    let state = call.text(1, "state")?;
+    let state = call.text(1)?;
     let result = BloomFilter::restore(&mut *call.this::<BloomFilter>()?, state);
     result.map_err(|why| call.refused(1, "state", why))?;
     Ok(Answer::Nothing)

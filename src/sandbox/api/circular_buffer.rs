@@ -8,6 +8,7 @@ use crate::analysis::circular_buffer::CircularBuffer;
 use crate::analysis::circular_buffer::Format;
 use crate::analysis::circular_buffer::Function;
 use crate::analysis::circular_buffer::Importance;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -88,76 +89,62 @@ impl Object for CircularBuffer {
 
 /// `circular_buffer.new(rows, columns, seconds_per_row[, enable_delta])`.
 fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let rows = whole(&args, 1).filter(|rows| *rows > 1);
-    let rows = rows.ok_or("bad argument #1 to 'new' (rows must be > 1)")?;
-    let columns = whole(&args, 2).filter(|columns| *columns > 0);
-    let columns = columns.ok_or("bad argument #2 to 'new' (columns must be > 0)")?;
-    let seconds = whole(&args, 3).filter(|seconds| *seconds > 0);
-    let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
-    let seconds = seconds.ok_or("bad argument #3 to 'new' (seconds_per_row must be > 0)")?;
+    let call = Call::function("new", args);
+    let rows = call.whole(1, "rows", 2..=i64::MAX)?;
+    let columns = call.whole(2, "columns", 1..=i64::MAX)?;
+    let seconds = call.whole(3, "seconds_per_row", 1..=i64::from(u32::MAX))?;
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (rows, columns) = (size(rows), size(columns));
     let keeps_changes = args.truth(4);
-    let bytes = CircularBuffer::footprint_of(rows, columns, keeps_changes);
-    if !bytes.is_some_and(|bytes| args.admit(bytes)) {
-        return Err("not enough memory".into());
-    }
+    call.admit(CircularBuffer::footprint_of(rows, columns, keeps_changes))?;
     let buffer = CircularBuffer::new(rows, columns, seconds, keeps_changes)
         .map_err(|error| error.to_string())?;
     cx.park(Box::new(buffer));
     Ok(Answer::Parked)
 }
 
-fn this<'a>(args: &Args<'a>) -> Result<RefMut<'a, CircularBuffer>, Complaint> {
-    args.object::<CircularBuffer>(1).ok_or_else(|| "circular_buffer expected".into())
-}
-
 /// The buffer, which keeps changes from now on: Hindsight's always do.
-fn tracked<'a>(args: &Args<'a>) -> Result<RefMut<'a, CircularBuffer>, Complaint> {
-    let mut buffer = this(args)?;
+fn tracked<'a>(call: &Call<'a>) -> Result<RefMut<'a, CircularBuffer>, Complaint> {
+    let mut buffer = call.this::<CircularBuffer>()?;
     if buffer.keeps_changes() {
         return Ok(buffer);
     }
     let (rows, columns, _) = buffer.configuration();
-    if !CircularBuffer::footprint_of(rows, columns, true).is_some_and(|bytes| args.admit(bytes)) {
-        return Err("not enough memory".into());
-    }
+    call.admit(CircularBuffer::footprint_of(rows, columns, true))?;
     buffer.keep_changes();
     drop(buffer);
-    args.recount(1)?;
-    this(args)
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the number is checked, and such casts saturate"
-)]
-fn whole(args: &Args<'_>, index: usize) -> Option<usize> {
-    args.number(index).filter(|number| *number >= 0.0).map(|number| number as usize)
+    call.args.recount(1)?;
+    call.this()
 }
 
 /// A column, counted from zero.
-fn column(args: &Args<'_>, index: usize, columns: usize) -> Result<usize, Complaint> {
-    match whole(args, index) {
-        Some(column) if (1..=columns).contains(&column) => Ok(column - 1),
-        _ => Err(format!("bad argument #{} (column out of range)", index - 1).into()),
+fn column(call: &Call<'_>, number: usize, columns: usize) -> Result<usize, Complaint> {
+    let column = call.number(number)?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "such a cast saturates"
+    )]
+    match column as usize {
+        column @ 1.. if column <= columns => Ok(column - 1),
+        _ => Err(call.complaint(number, "column out of range")),
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
-fn time(args: &Args<'_>, index: usize) -> Result<i64, Complaint> {
-    match args.number(index) {
-        Some(ns) if !ns.is_nan() => Ok(ns as i64),
-        _ => Err(format!("bad argument #{} (nanoseconds expected)", index - 1).into()),
-    }
-}
-
-fn optional_time(args: &Args<'_>, index: usize) -> Result<Option<i64>, Complaint> {
-    if args.is_absent(index) { Ok(None) } else { time(args, index).map(Some) }
-}
-
-fn value(args: &Args<'_>, index: usize) -> Result<f64, Complaint> {
-    args.number(index)
-        .ok_or_else(|| format!("bad argument #{} (number expected)", index - 1).into())
+/// What a word stands for, one of a few; another is refused as Lua 5.1 does it.
+fn one_of<T>(
+    call: &Call<'_>,
+    (number, default): (usize, Option<&'static [u8]>),
+    find: impl Fn(&[u8]) -> Option<T>,
+) -> Result<T, Complaint> {
+    let word = match default {
+        Some(default) => call.optional_text(number, default)?,
+        None => call.text(number)?,
+    };
+    find(word).ok_or_else(|| {
+        call.complaint(number, &format!("invalid option '{}'", String::from_utf8_lossy(word)))
+    })
 }
 
 fn or_nil<'a>(value: Option<f64>) -> Answer<'a> {
@@ -166,28 +153,32 @@ fn or_nil<'a>(value: Option<f64>) -> Answer<'a> {
 
 /// `cb:add(ns, column, value)` → the cell's value, nil before the window.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut buffer = this(&args)?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    Ok(or_nil(buffer.add(time(&args, 2)?, column, value(&args, 4)?)))
+    let call = Call::method("add", args);
+    let mut buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    Ok(or_nil(buffer.add(call.time(1)?, column, call.number(3)?)))
 }
 
 /// `cb:set(ns, column, value)` → the cell's value, nil before the window.
 fn set<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut buffer = this(&args)?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    Ok(or_nil(buffer.set(time(&args, 2)?, column, value(&args, 4)?)))
+    let call = Call::method("set", args);
+    let mut buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    Ok(or_nil(buffer.set(call.time(1)?, column, call.number(3)?)))
 }
 
 /// `cb:get(ns, column)` → the cell's value, NaN for an empty one, nil outside the window.
 fn get<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    Ok(or_nil(buffer.get(time(&args, 2)?, column)))
+    let call = Call::method("get", args);
+    let buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    Ok(or_nil(buffer.get(call.time(1)?, column)))
 }
 
 /// `cb:get_configuration()` → rows, columns, seconds per row.
 fn get_configuration<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let (rows, columns, seconds_per_row) = this(&args)?.configuration();
+    let call = Call::method("get_configuration", args);
+    let (rows, columns, seconds_per_row) = call.this::<CircularBuffer>()?.configuration();
     cx.tape.clear();
     cx.tape.number(rows as f64);
     cx.tape.number(columns as f64);
@@ -197,20 +188,21 @@ fn get_configuration<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'
 
 /// `cb:set_header(column, name[, unit[, aggregation]])` → column.
 fn set_header<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut buffer = this(&args)?;
-    let column = column(&args, 2, buffer.configuration().1)?;
-    let name = args.text(3).ok_or("bad argument #2 to 'set_header' (string expected)")?;
-    let unit = args.text(4).unwrap_or(b"count");
-    let aggregation = Aggregation::named(args.text(5).unwrap_or(b"sum"))
-        .ok_or("bad argument #4 to 'set_header' (aggregation: sum, min, max or none)")?;
+    let call = Call::method("set_header", args);
+    let mut buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 1, buffer.configuration().1)?;
+    let name = call.text(2)?;
+    let unit = call.optional_text(3, b"count")?;
+    let aggregation = one_of(&call, (4, Some(b"sum")), Aggregation::named)?;
     buffer.set_header(column, name, unit, aggregation);
     Ok(Answer::Number((column + 1) as f64))
 }
 
 /// `cb:get_header(column)` → name, unit, aggregation.
 fn get_header<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
-    let column = column(&args, 2, buffer.configuration().1)?;
+    let call = Call::method("get_header", args);
+    let buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 1, buffer.configuration().1)?;
     let Some(header) = buffer.header(column) else { return Ok(Answer::Nil) };
     cx.tape.clear();
     cx.tape.text(header.name.as_bytes());
@@ -222,15 +214,15 @@ fn get_header<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Com
 /// `cb:compute(function, column[, start[, end]])` → value, rows that are not empty; nil out of
 /// range.
 fn compute<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
-    let function = Function::named(args.text(2).unwrap_or_default())
-        .ok_or("bad argument #1 to 'compute' (sum, avg, sd, min, max or variance)")?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    let (start, end) = (optional_time(&args, 4)?, optional_time(&args, 5)?);
+    let call = Call::method("compute", args);
+    let buffer = call.this::<CircularBuffer>()?;
+    let function = one_of(&call, (1, None), Function::named)?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    let (start, end) = (call.optional_time(3)?, call.optional_time(4)?);
     if let (Some(start), Some(end)) = (start, end)
         && start > end
     {
-        return Err("bad argument #4 to 'compute' (end must be >= start)".into());
+        return Err(call.complaint(4, "end must be >= start"));
     }
     Ok(match buffer.compute(function, column, start, end) {
         None => Answer::Nil,
@@ -241,10 +233,11 @@ fn compute<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 /// `cb:mannwhitneyu(column, start_1, end_1, start_2, end_2[, use_continuity])` → U of the first
 /// stretch, p; nil out of range or when all values are the same.
 fn mannwhitneyu<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
-    let column = column(&args, 2, buffer.configuration().1)?;
-    let one = (time(&args, 3)?, time(&args, 4)?);
-    let other = (time(&args, 5)?, time(&args, 6)?);
+    let call = Call::method("mannwhitneyu", args);
+    let buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 1, buffer.configuration().1)?;
+    let one = (call.time(2)?, call.time(3)?);
+    let other = (call.time(4)?, call.time(5)?);
     if one.0 > one.1 || other.0 > other.1 {
         return Err("mannwhitneyu() a range must not end before it starts".into());
     }
@@ -260,25 +253,31 @@ fn mannwhitneyu<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Co
 
 /// `cb:current_time()` → when the newest row begins, in nanoseconds.
 fn current_time<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    Ok(Answer::Number(this(&args)?.current_time() as f64))
+    let call = Call::method("current_time", args);
+    Ok(Answer::Number(call.this::<CircularBuffer>()?.current_time() as f64))
 }
 
 /// `cb:format("cbuf" or "cbufd")` → cb.
 fn format<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let format = match args.text(2) {
-        Some(b"cbuf") => Format::Full,
-        Some(b"cbufd") => Format::Changes,
-        _ => return Err("bad argument #1 to 'format' (cbuf or cbufd)".into()),
-    };
-    let mut buffer = if format == Format::Changes { tracked(&args)? } else { this(&args)? };
+    let call = Call::method("format", args);
+    let format = one_of(&call, (1, None), |name| match name {
+        b"cbuf" => Some(Format::Full),
+        b"cbufd" => Some(Format::Changes),
+        _ => None,
+    })?;
+    let mut buffer =
+        if format == Format::Changes { tracked(&call)? } else { call.this::<CircularBuffer>()? };
     buffer.use_format(format);
     Ok(Answer::Argument(1))
 }
 
 /// `cb:fromstring(text)` takes over the numbers that Heka preserved.
 fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = args.text(2).ok_or("bad argument #1 to 'fromstring' (string expected)")?;
-    this(&args)?.read_text(text).map_err(|error| format!("fromstring() {error}"))?;
+    let call = Call::method("fromstring", args);
+    let text = call.text(1)?;
+    call.this::<CircularBuffer>()?
+        .read_text(text)
+        .map_err(|error| format!("fromstring() {error}"))?;
     Ok(Answer::Nothing)
 }
 
@@ -290,26 +289,29 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `cb:get_delta(ns, column)` → what was added to the cell since the changes were printed, NaN for
 /// nothing; nil outside the window.
 fn get_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let buffer = tracked(&args)?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    Ok(or_nil(buffer.change_of(time(&args, 2)?, column)))
+    let call = Call::method("get_delta", args);
+    let buffer = tracked(&call)?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    Ok(or_nil(buffer.change_of(call.time(1)?, column)))
 }
 
 /// `cb:reset_delta()` forgets the changes.
 fn reset_delta<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    tracked(&args)?.forget_changes();
+    let call = Call::method("reset_delta", args);
+    tracked(&call)?.forget_changes();
     Ok(Answer::Nothing)
 }
 
 /// `cb:get_range(column[, start[, end]])` → a list of the values, oldest first; nil out of range.
 fn get_range<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    range(cx, args, CircularBuffer::get)
+    range(cx, &Call::method("get_range", args), CircularBuffer::get)
 }
 
 /// `cb:get_range_delta(column[, start[, end]])` → a list of the changes, as `get_range`.
 fn get_range_delta<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    drop(tracked(&args)?);
-    range(cx, args, CircularBuffer::change_of)
+    let call = Call::method("get_range_delta", args);
+    drop(tracked(&call)?);
+    range(cx, &call, CircularBuffer::change_of)
 }
 
 /// Bytes that one value of a list takes on its way to Lua, about.
@@ -317,16 +319,14 @@ const VALUE_BYTES: usize = 96;
 
 fn range<'a>(
     cx: &'a mut Context,
-    args: Args<'a>,
+    call: &Call<'a>,
     value: fn(&CircularBuffer, i64, usize) -> Option<f64>,
 ) -> Result<Answer<'a>, Complaint> {
-    let buffer = this(&args)?;
+    let buffer = call.this::<CircularBuffer>()?;
     let (rows, columns, _) = buffer.configuration();
-    let column = column(&args, 2, columns)?;
-    if !args.admit(rows.saturating_mul(VALUE_BYTES)) {
-        return Err("not enough memory".into());
-    }
-    let times = buffer.times(optional_time(&args, 3)?, optional_time(&args, 4)?);
+    let column = column(call, 1, columns)?;
+    call.admit(rows.checked_mul(VALUE_BYTES))?;
+    let times = buffer.times(call.optional_time(2)?, call.optional_time(3)?);
     let Some(times) = times else { return Ok(Answer::Nil) };
     let tape = &mut cx.tape;
     tape.clear();
@@ -341,17 +341,18 @@ fn range<'a>(
 /// `cb:annotate(ns, column, "info" or "alert", text[, delta])` puts a note at a cell; it is printed with
 /// the changes too unless `delta` is false.
 fn annotate<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let mut buffer = this(&args)?;
-    let column = column(&args, 3, buffer.configuration().1)?;
-    let importance = match args.text(4) {
-        Some(b"info") => Importance::Info,
-        Some(b"alert") => Importance::Alert,
-        _ => return Err("bad argument #3 to 'annotate' (info or alert expected)".into()),
-    };
-    let text = args.text(5).ok_or("bad argument #4 to 'annotate' (text: string expected)")?;
+    let call = Call::method("annotate", args);
+    let mut buffer = call.this::<CircularBuffer>()?;
+    let column = column(&call, 2, buffer.configuration().1)?;
+    let importance = one_of(&call, (3, None), |name| match name {
+        b"info" => Some(Importance::Info),
+        b"alert" => Some(Importance::Alert),
+        _ => None,
+    })?;
+    let text = call.text(4)?;
     let text = String::from_utf8_lossy(&text[..text.len().min(MAX_NOTE)]);
     let is_change = args.is_absent(6) || args.truth(6);
-    buffer.annotate(time(&args, 2)?, column, importance, &text, is_change);
+    buffer.annotate(call.time(1)?, column, importance, &text, is_change);
     drop(buffer);
     args.recount(1)?;
     Ok(Answer::Nothing)

@@ -1,5 +1,6 @@
 //! `read_config`: the values of the section's `config`.
 
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::context::Setting;
 use crate::sandbox::raw::Answer;
@@ -16,7 +17,7 @@ pub(super) fn read_config<'a>(
     if args.len() != 1 {
         return Err("read_config() must have a single argument".into());
     }
-    let name = args.text(1).ok_or("read_config() takes the name of a value, a string")?;
+    let name = Call::function("read_config", args).text(1)?;
     let name = std::str::from_utf8(name).unwrap_or_default();
     Ok(match cx.setting.config.get(name) {
         None => of_section(&cx.setting, name),

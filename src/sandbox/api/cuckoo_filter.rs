@@ -86,7 +86,7 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `cf:add(key)` → whether it is new; fails when the filter is full.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     match call.this::<CuckooFilter>()?.add(key.bytes(), 0) {
         Added::New => Ok(Answer::Bool(true)),
         Added::Known(_) => Ok(Answer::Bool(false)),
@@ -97,14 +97,14 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
 /// `cf:query(key)` → whether it is there.
 fn query<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("query", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     Ok(Answer::Bool(call.this::<CuckooFilter>()?.last_used(key.bytes()).is_some()))
 }
 
 /// `cf:delete(key)` → whether it was there.
 pub(super) fn delete<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("delete", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     Ok(Answer::Bool(call.this::<CuckooFilter>()?.delete(key.bytes())))
 }
 
@@ -123,7 +123,7 @@ pub(super) fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>
 /// `cf:fromstring(state)` takes over what a snapshot of another has.
 pub(super) fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("fromstring", args);
-    let state = call.text(1, "state")?;
+    let state = call.text(1)?;
     let result = CuckooFilter::restore(&mut *call.this::<CuckooFilter>()?, state);
     result.map_err(|why| call.refused(1, "state", why))?;
     Ok(Answer::Nothing)

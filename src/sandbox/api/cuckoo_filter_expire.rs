@@ -59,7 +59,7 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// time is before all that is kept.
 fn add<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
-    let (key, ns) = (call.key(1, "key")?, call.time(2)?);
+    let (key, ns) = (call.key(1)?, call.time(2)?);
     let (is_new, age) = match call.this::<CuckooFilter>()?.add(key.bytes(), ns) {
         Added::New => (true, 0),
         Added::Known(age) => (false, age),
@@ -71,7 +71,7 @@ fn add<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `cf:query(key)` → whether it is there, and how many intervals ago it was used last.
 fn query<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("query", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     let age = call.this::<CuckooFilter>()?.last_used(key.bytes());
     Ok(answer(cx, age.is_some(), age.unwrap_or(0)))
 }

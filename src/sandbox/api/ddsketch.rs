@@ -73,7 +73,7 @@ impl Object for DdSketch {
 /// `ddsketch.new([accuracy])`: quantiles are right to this part, 0.01 where left out.
 fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
-    let accuracy = if call.is_absent(1) { 0.01 } else { call.number(1, "accuracy")? };
+    let accuracy = if call.is_absent(1) { 0.01 } else { call.number(1)? };
     if !(0.0001..=0.5).contains(&accuracy) {
         return Err(call.refused(1, "accuracy", "number from 0.0001 to 0.5 expected"));
     }
@@ -86,7 +86,7 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `dd:add(value[, times])`; a value that is not finite is passed over.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
-    let value = call.number(1, "value")?;
+    let value = call.number(1)?;
     let times = call.optional_whole(2, "times", 0..=1 << 53, 1)?.cast_unsigned();
     call.this::<DdSketch>()?.add(value, times);
     args.recount(1)?;
@@ -96,7 +96,7 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
 /// `dd:quantile(rank)` → the value below which this part (0 to 1) lies; nil of no values.
 fn quantile<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("quantile", args);
-    let rank = call.number(1, "rank")?;
+    let rank = call.number(1)?;
     if !(0.0..=1.0).contains(&rank) {
         return Err(call.refused(1, "rank", "number from 0 to 1 expected"));
     }
@@ -140,7 +140,7 @@ fn avg<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
 fn merge<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("merge", args);
     let mut this = call.this::<DdSketch>()?;
-    let other = call.object::<DdSketch>(1, "other", "another ddsketch")?;
+    let other = call.object::<DdSketch>(1, "another ddsketch")?;
     this.merge(&other).map_err(|_| call.refused(1, "other", "the same accuracy expected"))?;
     drop(this);
     args.recount(1)?;
@@ -157,7 +157,7 @@ fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `dd:fromstring(state)` takes over what a snapshot of another has.
 fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("fromstring", args);
-    let state = call.text(1, "state")?;
+    let state = call.text(1)?;
     let result = DdSketch::restore(&mut *call.this::<DdSketch>()?, state);
     result.map_err(|why| call.refused(1, "state", why))?;
     args.recount(1)?;

@@ -4,6 +4,7 @@ use crate::message::Field;
 use crate::message::Header;
 use crate::message::Message;
 use crate::message::Value as FieldValue;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -15,7 +16,7 @@ pub(super) fn decode_message<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
-    let bytes = args.text(1).ok_or("decode_message() takes a protobuf string")?;
+    let bytes = Call::function("decode_message", args).text(1)?;
     let header =
         Header::locate(bytes).map_err(|error| format!("decode_message() failed: {error}"))?;
     let message = Message::new(bytes, &header);

@@ -127,7 +127,7 @@ fn read(path: &Path) -> Result<Arc<Data>, String> {
 /// `geoip.open(path)`: the database in a file that the section's `config` names.
 fn open<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("open", args);
-    let text = call.text(1, "path")?;
+    let text = call.text(1)?;
     let is_named = cx
         .setting
         .config
@@ -146,7 +146,7 @@ fn open<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// a number or a truth value, and a table or list as JSON. Nil where there is nothing, or no address.
 fn find<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("find", args);
-    let address = std::str::from_utf8(call.text(1, "address")?);
+    let address = std::str::from_utf8(call.text(1)?);
     let Ok(Ok(address)) = address.map(str::parse::<IpAddr>) else { return Ok(Answer::Nil) };
     let this = call.this::<Database>()?;
     let Some(data) = &this.data else {
@@ -163,7 +163,7 @@ fn find<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
                 let index = call.whole(number, "name", 1..=1 << 20)?;
                 PathElement::Index(usize::try_from(index - 1).unwrap_or(0))
             }
-            _ => return Err(call.wrong(number, "name", "string or number")),
+            _ => return Err(call.wrong(number, "string or number")),
         });
     }
     let found = data.lookup(address).and_then(|it| it.decode_path::<serde_json::Value>(&path));

@@ -49,7 +49,7 @@ fn sign<'a, M: Mac + KeyInit>(
     cx: &'a mut Context,
     call: Call<'a>,
 ) -> Result<Answer<'a>, Complaint> {
-    let (key, text) = (call.text(1, "key")?, call.text(2, "text")?);
+    let (key, text) = (call.text(1)?, call.text(2)?);
     if key.len() > STRIDE {
         return Err(call.refused(1, "key", "too long"));
     }

@@ -79,7 +79,7 @@ fn version<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `hll:add(key)` → whether the estimate changed.
 fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("add", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     Ok(Answer::Bool(call.this::<HyperLogLog>()?.add(key.bytes())))
 }
 
@@ -87,7 +87,7 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
 /// `hyperloglog.count(one, other, ...)`, how many there were in all of them together.
 fn count<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("count", args);
-    let one = call.object::<HyperLogLog>(1, "hll", "hyperloglog")?;
+    let one = call.object::<HyperLogLog>(1, "hyperloglog")?;
     if call.len() == 1 {
         return Ok(Answer::Number(one.count()));
     }
@@ -95,7 +95,7 @@ fn count<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     let mut all = HyperLogLog::clone(&one);
     drop(one);
     for number in 2..=call.len() {
-        all.merge(&*call.object::<HyperLogLog>(number, "hll", "hyperloglog")?);
+        all.merge(&*call.object::<HyperLogLog>(number, "hyperloglog")?);
     }
     Ok(Answer::Number(all.count()))
 }
@@ -104,7 +104,7 @@ fn count<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 fn merge<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("merge", args);
     let mut this = call.this::<HyperLogLog>()?;
-    let other = call.object::<HyperLogLog>(1, "other", "another hyperloglog")?;
+    let other = call.object::<HyperLogLog>(1, "another hyperloglog")?;
     this.merge(&other);
     Ok(Answer::Argument(1))
 }
@@ -118,7 +118,7 @@ fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `hll:fromstring(state)` takes over what a snapshot of another has.
 fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("fromstring", args);
-    let state = call.text(1, "state")?;
+    let state = call.text(1)?;
     let result = HyperLogLog::restore(&mut *call.this::<HyperLogLog>()?, state);
     result.map_err(|why| call.refused(1, "state", why))?;
     Ok(Answer::Nothing)

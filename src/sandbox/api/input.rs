@@ -41,7 +41,7 @@ pub(super) fn note_checkpoint(cx: &mut Context, args: Args<'_>) -> Result<(), Co
             cx.pending.checkpoint = Some(Checkpoint::Text(text.to_vec()));
         }
         Value::Text(_) => return Err(call.refused(2, "checkpoint", "longer than 8 KiB")),
-        _ => return Err(call.wrong(2, "checkpoint", "number or string")),
+        _ => return Err(call.wrong(2, "number or string")),
     }
     if cx.hand_over_if_due() { Ok(()) } else { Err(STOPPING.into()) }
 }

@@ -109,7 +109,7 @@ pub(super) fn failed<'a>(cx: &mut Context, what: Option<&Path>, error: &Error) -
 }
 
 fn path<'a>(call: &Call<'a>, number: usize) -> Result<&'a Path, Complaint> {
-    let text = call.text(number, "filename")?;
+    let text = call.text(number)?;
     let text =
         std::str::from_utf8(text).map_err(|_| call.refused(number, "filename", "not UTF-8"))?;
     Ok(Path::new(text))
@@ -119,7 +119,7 @@ fn path<'a>(call: &Call<'a>, number: usize) -> Result<&'a Path, Complaint> {
 fn open<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("open", args);
     let path = path(&call, 1)?;
-    let mode = if call.is_absent(2) { b"r" } else { call.text(2, "mode")? };
+    let mode = if call.is_absent(2) { b"r" } else { call.text(2)? };
     let mut options = OpenOptions::new();
     match mode.strip_suffix(b"b").unwrap_or(mode) {
         b"r" => options.read(true),
@@ -157,10 +157,10 @@ fn lines<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
 /// `io.popen(command[, mode])` → a file that is what the program writes, or reads.
 fn popen<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("popen", args);
-    let command = call.text(1, "command")?;
+    let command = call.text(1)?;
     let command =
         std::str::from_utf8(command).map_err(|_| call.refused(1, "command", "not UTF-8"))?;
-    let is_read = call.is_absent(2) || call.text(2, "mode")?.starts_with(b"r");
+    let is_read = call.is_absent(2) || call.text(2)?.starts_with(b"r");
     let mut program = Command::new("/bin/sh");
     program.arg("-c").arg(command);
     if is_read {
@@ -253,7 +253,7 @@ fn chosen(call: &Call<'_>, options: &OpenOptions) -> Result<Option<LuaFile>, Com
             let file = opened.map_err(|error| call.refused(1, "file", error))?;
             Ok(Some(LuaFile::new(OpenFile::new(file, None))))
         }
-        _ => Ok(Some(call.object::<LuaFile>(1, "file", "file or filename")?.clone())),
+        _ => Ok(Some(call.object::<LuaFile>(1, "file or filename")?.clone())),
     }
 }
 
@@ -305,7 +305,7 @@ fn close_standard<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>,
     let file = if call.is_absent(1) {
         standard_output(cx)?
     } else {
-        call.object::<LuaFile>(1, "file", "file")?.clone()
+        call.object::<LuaFile>(1, "file")?.clone()
     };
     let mut file = file.lock();
     file.file()?;
@@ -361,7 +361,7 @@ fn gather(cx: &mut Context, call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Co
             Value::Text(text) => out.extend_from_slice(text),
             Value::Number(value) => decimal::write_general(out, value, 14),
             other if read_message::put(cx, other, out) => {}
-            _ => return Err(call.wrong(number, "value", "string or number")),
+            _ => return Err(call.wrong(number, "string or number")),
         }
         call.admit(Some(out.len()))?;
     }
@@ -404,7 +404,7 @@ fn put<'a>(
 /// `file:seek([whence[, offset]])` → the place.
 fn seek<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("seek", args);
-    let whence = if call.is_absent(1) { b"cur" } else { call.text(1, "whence")? };
+    let whence = if call.is_absent(1) { b"cur" } else { call.text(1)? };
     let offset = call.optional_whole(2, "offset", i64::MIN..=i64::MAX, 0)?;
     let file = call.this::<LuaFile>()?.clone();
     let mut this = file.lock();
@@ -436,7 +436,7 @@ fn flush<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
 /// `file:setvbuf(mode)`: `no` writes everything at once.
 fn setvbuf<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("setvbuf", args);
-    let is_unbuffered = call.text(1, "mode")? == b"no";
+    let is_unbuffered = call.text(1)? == b"no";
     call.this::<LuaFile>()?.lock().is_unbuffered = is_unbuffered;
     Ok(Answer::Bool(true))
 }

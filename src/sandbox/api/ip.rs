@@ -148,7 +148,7 @@ fn load(state: &[u8]) -> Option<Networks> {
 
 /// An address or network.
 fn network(call: &Call<'_>, number: usize, what: &str) -> Result<Network, Complaint> {
-    let text = call.text(number, what)?;
+    let text = call.text(number)?;
     Network::parse(text).ok_or_else(|| call.refused(number, what, "address or network expected"))
 }
 
@@ -160,7 +160,7 @@ fn show<'a>(cx: &'a mut Context, network: &Network) -> Answer<'a> {
 
 /// `ip.parse(text)` → the address or network in its usual form; nil when it is none.
 fn parse<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = Call::function("parse", args).text(1, "text")?;
+    let text = Call::function("parse", args).text(1)?;
     let found = Network::parse(text);
     Ok(match found {
         Some(network) => show(cx, &network),
@@ -170,7 +170,7 @@ fn parse<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
 
 /// `ip.version(text)` → 4 or 6; nil when it is no address.
 fn version<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = Call::function("version", args).text(1, "text")?;
+    let text = Call::function("version", args).text(1)?;
     let found = Network::parse(text);
     Ok(found.map_or(Answer::Nil, |network| Answer::Number(f64::from(network.version()))))
 }
@@ -180,7 +180,7 @@ fn version<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 fn contains<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("contains", args);
     let outer = network(&call, 1, "network")?;
-    let inner = Network::parse(call.text(2, "address")?);
+    let inner = Network::parse(call.text(2)?);
     Ok(inner.map_or(Answer::Nil, |inner| Answer::Bool(outer.contains(&inner))))
 }
 
@@ -206,7 +206,7 @@ fn set<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
                 networks.insert(network, Meaning::True);
             }
         }
-        _ => return Err(call.wrong(1, "list", "table")),
+        _ => return Err(call.wrong(1, "table")),
     }
     call.admit(Some(networks.footprint()))?;
     cx.park(Box::new(networks));
@@ -222,7 +222,7 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
         Value::Number(number) => Meaning::Number(number),
         Value::Text(text) if text.len() <= MAX_VALUE => Meaning::Text(text.into()),
         Value::Text(_) => return Err(call.refused(2, "value", "too long")),
-        _ => return Err(call.wrong(2, "value", "string, number or true")),
+        _ => return Err(call.wrong(2, "string, number or true")),
     };
     call.this::<Networks>()?.insert(network, meaning);
     args.recount(1)?;
@@ -245,7 +245,7 @@ fn remove<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
 /// there is none.
 fn find<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("find", args);
-    let text = call.text(1, "address")?;
+    let text = call.text(1)?;
     let this = call.this::<Networks>()?;
     let Some((network, meaning)) = Network::parse(text).and_then(|address| this.set.find(&address))
     else {
@@ -268,7 +268,7 @@ fn write(tape: &mut Tape, meaning: &Meaning) {
 /// `set:has(address)` → whether it lies in a network of the set; false of what is no address.
 fn has<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("has", args);
-    let text = call.text(1, "address")?;
+    let text = call.text(1)?;
     let this = call.this::<Networks>()?;
     let is_in = Network::parse(text).is_some_and(|address| this.set.find(&address).is_some());
     Ok(Answer::Bool(is_in))

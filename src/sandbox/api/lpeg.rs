@@ -11,6 +11,7 @@ use crate::peg::Capture;
 use crate::peg::Error;
 use crate::peg::Key;
 use crate::peg::Pattern;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::pattern::Held;
 use crate::sandbox::pattern::Source;
@@ -265,7 +266,7 @@ fn divide<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 
 /// `lpeg.S(text)`: any one of the bytes.
 fn one_of<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = args.text(1).ok_or("bad argument #1 to 'S' (string expected)")?;
+    let text = Call::function("S", args).text(1)?;
     leaf(cx, Pattern::one_of(ByteSet::of(text)))
 }
 

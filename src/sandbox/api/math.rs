@@ -1,6 +1,7 @@
 //! `math.random` and `math.randomseed`, from a generator that snapshots keep; `math.erf` and `math.erfc`.
 
 use crate::analysis::normal;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -14,40 +15,40 @@ pub(super) const FUNCTIONS: &[Named] =
 
 /// `math.random([m[, n]])` → a number in [0, 1), or a whole one from 1 to m, or from m to n.
 fn random<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
+    let call = Call::function("random", args);
     let (low, high) = match args.len() {
         0 => return Ok(Answer::Number(cx.random.fraction())),
-        1 => (1, whole(&args, 1)?),
-        _ => (whole(&args, 1)?, whole(&args, 2)?),
+        1 => (1, whole(&call, 1)?),
+        _ => (whole(&call, 1)?, whole(&call, 2)?),
     };
     if low > high {
-        return Err("math.random() interval is empty".into());
+        let last = if args.len() > 1 { 2 } else { 1 };
+        return Err(call.complaint(last, "interval is empty"));
     }
     Ok(Answer::Number(cx.random.between(low, high) as f64))
 }
 
 /// `math.randomseed(number)` starts the generator anew.
 fn randomseed<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let seed = args.number(1).ok_or("math.randomseed() takes a number")?;
+    let seed = Call::function("randomseed", args).number(1)?;
     cx.random = Random::seeded(seed.to_bits());
     Ok(Answer::Nothing)
 }
 
 /// `math.erf(x)` → the error function of x.
 fn erf<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let x = args.number(1).ok_or("bad argument #1 to 'erf' (number expected)")?;
-    Ok(Answer::Number(normal::erf(x)))
+    Ok(Answer::Number(normal::erf(Call::function("erf", args).number(1)?)))
 }
 
 /// `math.erfc(x)` → what the error function of x lacks to 1.
 fn erfc<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let x = args.number(1).ok_or("bad argument #1 to 'erfc' (number expected)")?;
-    Ok(Answer::Number(normal::erfc(x)))
+    Ok(Answer::Number(normal::erfc(Call::function("erfc", args).number(1)?)))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
-fn whole(args: &Args<'_>, index: usize) -> Result<i64, Complaint> {
-    match args.number(index) {
-        Some(number) if number.is_finite() => Ok(number.floor() as i64),
-        _ => Err("math.random() takes numbers".into()),
+fn whole(call: &Call<'_>, number: usize) -> Result<i64, Complaint> {
+    match call.number(number)? {
+        given if given.is_finite() => Ok(given.trunc() as i64),
+        _ => Err(call.complaint(number, "finite number expected")),
     }
 }

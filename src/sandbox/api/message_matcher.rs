@@ -77,7 +77,7 @@ pub(super) fn create_message_matcher<'a>(
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("create_message_matcher", args);
-    let source = std::str::from_utf8(call.text(1, "expression")?);
+    let source = std::str::from_utf8(call.text(1)?);
     let source = source.ok().filter(|source| source.len() <= MAX_EXPRESSION);
     let source = source.ok_or_else(|| call.refused(1, "expression", "too long, or not UTF-8"))?;
     call.admit(Some(footprint_of(source)))?;

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use chrono::Datelike;
 use chrono::Timelike;
 
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -30,7 +31,7 @@ pub(super) fn os_time<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<
     let table = match args.value(1) {
         Value::Nil => return Ok(Answer::Number(time::seconds(cx.time_ns()))),
         Value::Table(table) => table,
-        _ => return Err("os.time() takes a table".into()),
+        _ => return Err(Call::function("time", args).wrong(1, "table")),
     };
     let mut parts: [Option<i64>; 6] = [None, None, None, Some(12), Some(0), Some(0)];
     table.each(|key, value| {
@@ -53,7 +54,9 @@ pub(super) fn os_time<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<
         Ok::<(), Complaint>(())
     })?;
     let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] = parts else {
-        return Err("field 'day', 'month' or 'year' missing in date table".into());
+        let missing = [(2, "day"), (1, "month"), (0, "year")];
+        let name = missing.iter().find(|(place, _)| parts[*place].is_none()).map_or("", |m| m.1);
+        return Err(format!("field '{name}' missing in date table").into());
     };
     let second = hour
         .checked_mul(3600)
@@ -64,15 +67,12 @@ pub(super) fn os_time<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<
 
 /// `os.date([format[, seconds]])` → text, or a table for the format `*t`.
 pub(super) fn date<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let format = if args.is_absent(1) { b"%c" } else { args.text(1).ok_or(WRONG_FORMAT)? };
+    let call = Call::function("date", args);
+    let format = call.optional_text(1, b"%c")?;
     let format = format.strip_prefix(b"!").unwrap_or(format);
     let format = std::str::from_utf8(format).ok().filter(|format| format.len() <= MAX_DATE);
     let format = format.ok_or(WRONG_FORMAT)?;
-    let seconds = if args.is_absent(2) {
-        time::seconds(cx.time_ns())
-    } else {
-        args.number(2).ok_or("os.date() takes a time in seconds")?
-    };
+    let seconds = if args.is_absent(2) { time::seconds(cx.time_ns()) } else { call.number(2)? };
     let Some(moment) = time::of_seconds(seconds) else { return Ok(Answer::Nil) };
     if format.starts_with("*t") {
         let tape = &mut cx.tape;
@@ -120,8 +120,9 @@ pub(super) fn clock<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, 
 
 /// `os.difftime(later, earlier)` → seconds between them.
 pub(super) fn difftime<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let later = args.number(1).ok_or("os.difftime() takes two numbers")?;
-    Ok(Answer::Number(later - args.number(2).unwrap_or(0.0)))
+    let call = Call::function("difftime", args);
+    let (later, earlier) = (call.number(1)?, if call.is_absent(2) { 0.0 } else { call.number(2)? });
+    Ok(Answer::Number(later - earlier))
 }
 
 /// `print(...)` writes to the log of the host.

@@ -26,7 +26,7 @@ pub(super) const FUNCTIONS: &[Named] = &[
 ];
 
 fn text<'a>(call: &Call<'a>, number: usize, what: &str) -> Result<&'a str, Complaint> {
-    let text = call.text(number, what)?;
+    let text = call.text(number)?;
     let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'));
     text.ok_or_else(|| call.refused(number, what, "text without zero bytes expected"))
 }

@@ -22,7 +22,7 @@ pub(super) fn encode_message<'a>(
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("encode_message", args);
-    let Value::Table(given) = call.value(1) else { return Err(call.wrong(1, "message", "table")) };
+    let Value::Table(given) = call.value(1) else { return Err(call.wrong(1, "table")) };
     let limit = cx.setting.limits.output;
     cx.scratch.clear();
     let parts = message_table::read(given, &mut cx.scratch, &mut cx.values, limit)?;

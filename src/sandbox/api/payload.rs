@@ -2,6 +2,7 @@
 
 use super::inject;
 use super::read_message;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -23,15 +24,9 @@ pub(super) fn inject_payload<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
-    let text = |index: usize, name: &str, default: &'static [u8]| {
-        if args.is_absent(index) {
-            return Ok(default);
-        }
-        args.text(index)
-            .ok_or_else(|| Complaint::Text(format!("inject_payload() {name} must be a string")))
-    };
-    let payload_type = text(1, "payload_type", b"txt")?;
-    let payload_name = text(2, "payload_name", b"")?;
+    let call = Call::function("inject_payload", args);
+    let payload_type = call.optional_text(1, b"txt")?;
+    let payload_name = call.optional_text(2, b"")?;
     append(cx, args, 3, "inject_payload()")?;
     inject::payload(cx, payload_type, payload_name)?;
     Ok(Answer::Nothing)

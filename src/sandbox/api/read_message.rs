@@ -8,6 +8,7 @@ use crate::message::Field;
 use crate::message::Message;
 use crate::message::Value;
 use crate::message::uuid_text;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -115,12 +116,13 @@ pub(super) fn read_message<'a>(
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
     let Some((text, selector)) = args.selector(1) else {
-        return Err("bad argument #1 to 'read_message' (string expected)".into());
+        return Err(Call::function("read_message", args).wrong(1, "string"));
     };
     let Some(mut selector) = selector else { return Ok(Answer::Nil) };
     if args.len() > 1 {
-        selector.field = index(&args, 2)?.unwrap_or(selector.field);
-        selector.value = index(&args, 3)?.unwrap_or(selector.value);
+        let call = Call::function("read_message", args);
+        selector.field = index(&call, 2, FIELD_INDEX)?.unwrap_or(selector.field);
+        selector.value = index(&call, 3, ARRAY_INDEX)?.unwrap_or(selector.value);
         let is_number =
             matches!(selector.part, Part::Timestamp | Part::Severity | Part::Pid | Part::Size);
         if args.truth(4) && !is_number {
@@ -243,17 +245,14 @@ pub(super) fn of_value(value: Value<'_>) -> Answer<'_> {
 }
 
 /// An index, counted from zero; `None` when it is left out.
-pub(super) fn index(args: &Args<'_>, argument: usize) -> Result<Option<u32>, Complaint> {
-    if args.is_absent(argument) {
+pub(super) fn index(call: &Call<'_>, number: usize, what: &str) -> Result<Option<u32>, Complaint> {
+    if call.is_absent(number) {
         return Ok(None);
     }
-    let number = args.number(argument).filter(|number| *number >= 0.0);
-    let number =
-        number.ok_or_else(|| format!("argument #{argument} must be an index of 0 or more"))?;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and such a cast saturates"
-    )]
-    Ok(Some(number as u32))
+    let index = call.whole(number, what, 0..=i64::MAX)?;
+    Ok(Some(u32::try_from(index).unwrap_or(u32::MAX)))
 }
+
+/// What complaints call the two indices.
+pub(super) const FIELD_INDEX: &str = "field index";
+pub(super) const ARRAY_INDEX: &str = "array index";

@@ -75,7 +75,7 @@ impl Object for Pattern {
 /// `regex.new(expression)`; what is wrong with it is an error.
 fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
-    let expression = call.text(1, "expression")?;
+    let expression = call.text(1)?;
     let pattern = Pattern::new(expression);
     let pattern = pattern.map_err(|error| call.refused(1, "expression", error))?;
     call.admit(Some(Pattern::footprint(&pattern)))?;
@@ -86,7 +86,7 @@ fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint>
 /// `regex.escape(text)` → an expression that finds just the text.
 fn escape<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("escape", args);
-    let text = call.text(1, "text")?;
+    let text = call.text(1)?;
     call.admit(Some(text.len() * 2))?;
     let text = std::str::from_utf8(text).map_err(|_| call.refused(1, "text", "not UTF-8"))?;
     cx.scratch.clear();
@@ -96,7 +96,7 @@ fn escape<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 
 /// The text to be searched, not too long for the expression, and where to begin.
 fn subject<'a>(call: &Call<'a>, pattern: &Pattern) -> Result<&'a [u8], Complaint> {
-    let text = call.text(1, "text")?;
+    let text = call.text(1)?;
     pattern.admit(text.len()).map_err(|error| call.refused(1, "text", error))?;
     Ok(text)
 }
@@ -258,7 +258,7 @@ fn gsub<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     let call = Call::method("gsub", args);
     let pattern = call.this::<Pattern>()?;
     let text = subject(&call, &pattern)?;
-    let replacement = call.text(2, "replacement")?;
+    let replacement = call.text(2)?;
     let most = call.optional_whole(3, "count", 0..=i64::MAX, i64::MAX)?;
     let out = &mut cx.scratch;
     out.clear();
@@ -286,7 +286,7 @@ fn gsub<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `tostring(re)` → the expression.
 fn tostring<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("tostring", args);
-    let pattern = call.object::<Pattern>(1, "regex", "regex")?;
+    let pattern = call.object::<Pattern>(1, "regex")?;
     cx.scratch.clear();
     cx.scratch.extend_from_slice(pattern.source().as_bytes());
     Ok(Answer::Text(&cx.scratch))

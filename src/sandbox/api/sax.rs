@@ -153,7 +153,7 @@ fn new_word<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compl
             call.admit(Some(list.len() * 16))?;
             Word::of(shape, &numbers(&call, list)?).ok_or("not enough memory")?
         }
-        _ => return Err(call.wrong(1, "values", "list of numbers, or word")),
+        _ => return Err(call.wrong(1, "list of numbers, or word")),
     };
     cx.park(Box::new(word));
     Ok(Answer::Parked)
@@ -192,9 +192,9 @@ fn add<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> 
         }
         return Ok(Answer::Nothing);
     }
-    call.number(1, "value")?;
+    call.number(1)?;
     for number in 1..=call.len() {
-        let value = call.number(number, "value")?;
+        let value = call.number(number)?;
         call.this::<Window>()?.add(value);
     }
     Ok(Answer::Nothing)
@@ -219,18 +219,18 @@ fn clear<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 /// `window:fromstring(state)` takes over a state that was saved.
 fn fromstring<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("fromstring", args);
-    let state = call.text(1, "state")?;
+    let state = call.text(1)?;
     let result = Window::restore(&mut *call.this::<Window>()?, state);
     result.map_err(|why| call.refused(1, "state", why))?;
     Ok(Answer::Nothing)
 }
 
 /// The word that argument `number` is, or the one of a window.
-fn word(call: &Call<'_>, number: usize, what: &str) -> Result<Word, Complaint> {
+fn word(call: &Call<'_>, number: usize) -> Result<Word, Complaint> {
     if let Some(word) = call.args.object::<Word>(call.slot(number)) {
         return Ok(word.clone());
     }
-    let window = call.object::<Window>(number, what, "sax.word or sax.window")?;
+    let window = call.object::<Window>(number, "sax.word or sax.window")?;
     call.admit(Some(window.footprint()))?;
     window.word().ok_or_else(|| "not enough memory".into())
 }
@@ -238,7 +238,7 @@ fn word(call: &Call<'_>, number: usize, what: &str) -> Result<Word, Complaint> {
 /// `sax.mindist(a, b)` → how far two words are apart at least; windows stand for their words.
 fn mindist<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("mindist", args);
-    let (one, other) = (word(&call, 1, "a")?, word(&call, 2, "b")?);
+    let (one, other) = (word(&call, 1)?, word(&call, 2)?);
     let distance = one.distance(&other);
     let distance =
         distance.ok_or_else(|| call.refused(2, "b", "a word of the same shape expected"))?;
@@ -248,7 +248,7 @@ fn mindist<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 /// `word:copy()` → another word that reads the same.
 fn copy<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("copy", args);
-    let copy = word(&call, 1, "word")?;
+    let copy = word(&call, 1)?;
     call.admit(Some(Word::footprint(&copy)))?;
     cx.park(Box::new(copy));
     Ok(Answer::Parked)
@@ -256,7 +256,7 @@ fn copy<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
 
 /// `tostring(word)` → its letters.
 fn tostring<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let word = word(&Call::function("tostring", args), 1, "word")?;
+    let word = word(&Call::function("tostring", args), 1)?;
     cx.scratch.clear();
     cx.scratch.extend_from_slice(word.text().as_bytes());
     Ok(Answer::Text(&cx.scratch))
@@ -266,7 +266,7 @@ fn tostring<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compl
 fn equals<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("==", args);
     // One object cannot be lent twice, so each is copied.
-    Ok(Answer::Bool(word(&call, 1, "a")?.reads_as(&word(&call, 2, "b")?)))
+    Ok(Answer::Bool(word(&call, 1)?.reads_as(&word(&call, 2)?)))
 }
 
 /// `sax.version()` → the version of this library.

@@ -57,7 +57,7 @@ fn sha512<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 }
 
 fn hash<'a, D: Digest>(cx: &'a mut Context, call: Call<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = call.text(1, "text")?;
+    let text = call.text(1)?;
     let mut hasher = D::new();
     for part in text.chunks(STRIDE) {
         call.args.go_on()?;

@@ -160,7 +160,7 @@ fn gettime<'a>(_: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, Complaint>
 
 /// `socket.sleep(seconds)`.
 fn sleep<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let seconds = Call::function("sleep", args).number(1, "seconds")?;
+    let seconds = Call::function("sleep", args).number(1)?;
     if seconds > 0.0 {
         waiting::sleep(cx, &args, Instant::now() + Duration::from_secs_f64(seconds.min(1e9)))?;
     }
@@ -278,7 +278,7 @@ fn accept<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 fn send<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("send", args);
     let mut this = call.this::<LuaSocket>()?;
-    let data = call.text(1, "data")?;
+    let data = call.text(1)?;
     let length = i64::try_from(data.len()).unwrap_or(i64::MAX);
     let place = |number, what, default| -> Result<usize, Complaint> {
         let at = call.optional_whole(number, what, i64::MIN..=i64::MAX, default)?;
@@ -339,7 +339,7 @@ fn receive<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compla
             Wanted::Bytes(usize::try_from(count).unwrap_or(0))
         }
     };
-    let prefix = if call.is_absent(2) { &b""[..] } else { call.text(2, "prefix")? };
+    let prefix = if call.is_absent(2) { &b""[..] } else { call.text(2)? };
     let mut this = call.this::<LuaSocket>()?;
     let Some(why) = read_until(cx, &args, &mut this, &wanted, prefix)? else {
         return Ok(Answer::Text(&cx.scratch));
@@ -401,7 +401,7 @@ fn datagram<'a>(
 fn sendto<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("sendto", args);
     let mut this = call.this::<LuaSocket>()?;
-    let data = call.text(1, "data")?;
+    let data = call.text(1)?;
     let found = addresses(&call, 2)?;
     let sent = found.and_then(|found| {
         let address = found.first().ok_or(ErrorKind::NotFound)?;
@@ -425,7 +425,7 @@ fn sendto<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 /// `socket:settimeout(seconds)`: nil or below zero waits as long as it takes.
 fn settimeout<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("settimeout", args);
-    let seconds = if call.is_absent(1) { -1.0 } else { call.number(1, "seconds")? };
+    let seconds = if call.is_absent(1) { -1.0 } else { call.number(1)? };
     let timeout = (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e9)));
     call.this::<LuaSocket>()?.timeout = timeout;
     Ok(Answer::Number(1.0))
@@ -435,7 +435,7 @@ fn settimeout<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
 fn setoption<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("setoption", args);
     let this = call.this::<LuaSocket>()?;
-    let name = call.text(1, "name")?;
+    let name = call.text(1)?;
     let is_on = args.truth(call.slot(2));
     let Some(fd) = this.fd() else {
         // Of a fresh socket there is nothing to set yet: reuseaddr is what it will have anyway.

@@ -122,7 +122,7 @@ pub(super) fn create_stream_reader<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
-    let name = Call::function("create_stream_reader", args).text(1, "name")?;
+    let name = Call::function("create_stream_reader", args).text(1)?;
     let name = String::from_utf8_lossy(&name[..name.len().min(255)]).into_owned();
     cx.park(Box::new(StreamReader {
         name,
@@ -143,7 +143,7 @@ fn find_message<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, C
     let mut found = this.find(is_decoded);
     let (mut consumed, mut last) = (found.1, found.2);
     if let Value::Object(_) = call.value(1) {
-        let file = call.object::<LuaFile>(1, "source", "string or file")?;
+        let file = call.object::<LuaFile>(1, "string or file")?;
         last = 0;
         if !found.0 {
             let mut chunk = vec![0; CHUNK];
@@ -153,7 +153,7 @@ fn find_message<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, C
             consumed += found.1;
         }
     } else if !call.is_absent(1) {
-        let bytes = call.text(1, "source")?;
+        let bytes = call.text(1)?;
         if this.buffer.len() - this.done + bytes.len() > MAX_MESSAGE + CHUNK {
             return Err(call.refused(1, "source", "too much at once"));
         }
@@ -177,7 +177,7 @@ fn find_message<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, C
 /// `reader:decode_message(bytes)` loads one message without a frame; raises when it is none.
 fn decode_message<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("decode_message", args);
-    let bytes = call.text(1, "message")?;
+    let bytes = call.text(1)?;
     call.admit(Some(bytes.len()))?;
     Header::locate(bytes).map_err(|error| call.refused(1, "message", error))?;
     let mut this = call.this::<StreamReader>()?;
@@ -193,11 +193,12 @@ fn decode_message<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, 
 fn read<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("read_message", args);
     let Some((text, selector)) = args.selector(2) else {
-        return Err(call.wrong(1, "name", "string"));
+        return Err(call.wrong(1, "string"));
     };
     let Some(mut selector) = selector else { return Ok(Answer::Nil) };
-    selector.field = read_message::index(&args, 3)?.unwrap_or(selector.field);
-    selector.value = read_message::index(&args, 4)?.unwrap_or(selector.value);
+    let (field, value) = (read_message::FIELD_INDEX, read_message::ARRAY_INDEX);
+    selector.field = read_message::index(&call, 2, field)?.unwrap_or(selector.field);
+    selector.value = read_message::index(&call, 3, value)?.unwrap_or(selector.value);
     let this = call.this::<StreamReader>()?;
     let Some(bytes) = this.message() else { return Ok(Answer::Nil) };
     let header = Header::locate(bytes).map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -12,9 +13,9 @@ const PIECE_BYTES: usize = 96;
 
 /// `string.split(text[, separator])` → the pieces; an empty separator gives single bytes.
 pub(super) fn split<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
-    let text = args.text(1).ok_or("bad argument #1 to 'split' (string expected)")?;
-    let separator = if args.is_absent(2) { Some(&b","[..]) } else { args.text(2) };
-    let separator = separator.ok_or("bad argument #2 to 'split' (string expected)")?;
+    let call = Call::function("split", args);
+    let text = call.text(1)?;
+    let separator = call.optional_text(2, b",")?;
     let finder = memmem::Finder::new(separator);
     let count = if separator.is_empty() { text.len() } else { finder.find_iter(text).count() + 1 };
     if !args.admit(count.saturating_mul(PIECE_BYTES).saturating_add(text.len())) {

@@ -25,7 +25,7 @@ const MAX_VALUES: usize = 4096;
 const MAX_FORMAT: usize = 16 * 1024;
 
 fn format<'a>(call: &Call<'a>) -> Result<Format<'a>, Complaint> {
-    let text = call.text(1, "format")?;
+    let text = call.text(1)?;
     if text.len() > MAX_FORMAT {
         return Err(call.refused(1, "format", "too long"));
     }
@@ -46,7 +46,7 @@ fn pack<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
     while let Some(item) = next(&call, &mut format)? {
         let gap = format.gap(item, out.len());
         let text = match item {
-            Item::Text(_) | Item::Terminated => call.text(number + 1, "value")?.len(),
+            Item::Text(_) | Item::Terminated => call.text(number + 1)?.len(),
             _ => 0,
         };
         let more = gap + text.max(item.width().unwrap_or(0)) + 1;
@@ -64,14 +64,14 @@ fn pack<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint
                 format.put_integer(out, width, integer(&call, number)?);
             }
             Item::Float | Item::Double => {
-                format.put_float(out, item, call.number(number, "value")?);
+                format.put_float(out, item, call.number(number)?);
             }
             Item::Terminated => {
-                out.extend_from_slice(call.text(number, "value")?);
+                out.extend_from_slice(call.text(number)?);
                 out.push(0);
             }
             Item::Text(width) => {
-                let text = call.text(number, "value")?;
+                let text = call.text(number)?;
                 let Some(part) = text.get(..if width == 0 { text.len() } else { width }) else {
                     return Err(call.refused(number, "value", "string is too short"));
                 };
@@ -88,7 +88,7 @@ fn integer(call: &Call<'_>, number: usize) -> Result<i64, Complaint> {
     if let Value::Integer(integer) = call.value(number) {
         return Ok(integer);
     }
-    let value = call.number(number, "value")?;
+    let value = call.number(number)?;
     Ok(if value > i64::MAX as f64 { (value as u64).cast_signed() } else { value as i64 })
 }
 
@@ -96,7 +96,7 @@ fn integer(call: &Call<'_>, number: usize) -> Result<i64, Complaint> {
 fn unpack<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("unpack", args);
     let mut format = format(&call)?;
-    let text = call.text(2, "text")?;
+    let text = call.text(2)?;
     let start = call.optional_whole(3, "start", 1..=i64::from(u32::MAX), 1)?;
     let mut at = usize::try_from(start).unwrap_or(1) - 1;
     let tape = &mut cx.tape;

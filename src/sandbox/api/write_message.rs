@@ -1,10 +1,13 @@
 //! `write_message`: changes a decoder's record, or an encoder's copy of the message.
 
+use super::read_message::ARRAY_INDEX;
+use super::read_message::FIELD_INDEX;
 use super::read_message::index;
 use crate::message::ArrayBuilder;
 use crate::message::Draft;
 use crate::message::Value as FieldValue;
 use crate::message::parse_uuid;
+use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
@@ -18,8 +21,9 @@ pub(super) fn write_message<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
 ) -> Result<Answer<'a>, Complaint> {
+    let call = Call::function("write_message", args);
     let Some((text, selector)) = args.selector(1) else {
-        return Err("bad argument #1 to 'write_message' (string expected)".into());
+        return Err(call.wrong(1, "string"));
     };
     let Some(selector) = selector else {
         return Err(
@@ -41,9 +45,10 @@ pub(super) fn write_message<'a>(
         Part::Field => {
             let slot = Slot {
                 name: selector.name(text),
-                representation: args.text(3),
-                field: index(&args, 4)?.unwrap_or(selector.field) as usize,
-                value: index(&args, 5)?.or((selector.value > 0).then_some(selector.value)),
+                representation: (!call.is_absent(3)).then(|| call.text(3)).transpose()?,
+                field: index(&call, 4, FIELD_INDEX)?.unwrap_or(selector.field) as usize,
+                value: index(&call, 5, ARRAY_INDEX)?
+                    .or((selector.value > 0).then_some(selector.value)),
             };
             let printed;
             let value = match value {
@@ -98,6 +103,9 @@ fn header(target: &mut Option<Vec<u8>>, value: Value<'_>) -> Result<(), Complain
             buffer.clear();
             crate::stdx::decimal::write(buffer, number);
         }
+        Value::Integer(integer) => {
+            *target = Some(itoa::Buffer::new().format(integer).as_bytes().to_vec());
+        }
         _ => return Err("write_message() takes a string for this header".into()),
     }
     Ok(())
@@ -122,6 +130,7 @@ fn whole(value: Value<'_>) -> Result<Option<i32>, Complaint> {
     match value {
         Value::Nil => Ok(None),
         Value::Number(number) => Ok(Some(number as i32)),
+        Value::Integer(integer) => Ok(Some((integer as f64) as i32)),
         Value::Text(text) => std::str::from_utf8(text)
             .ok()
             .and_then(|text| text.trim().parse().ok())

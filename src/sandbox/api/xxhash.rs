@@ -26,7 +26,7 @@ pub(super) const STRIDE: usize = 256 * 1024;
 /// `xxhash.h32(key[, seed])` → a whole number of 32 bits.
 fn h32<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("h32", args);
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     let seed = call.optional_whole(2, "seed", 0..=i64::from(u32::MAX), 0)?;
     let mut hasher = XxHash32::with_seed(u32::try_from(seed).unwrap_or(0));
     Ok(Answer::Number(digest(call, &mut hasher, key.bytes())? as f64))
@@ -46,7 +46,7 @@ fn hex64<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complain
 }
 
 fn long(call: Call<'_>) -> Result<u64, Complaint> {
-    let key = call.key(1, "key")?;
+    let key = call.key(1)?;
     let seed = call.optional_whole(2, "seed", 0..=1 << 53, 0)?;
     digest(call, &mut XxHash64::with_seed(seed.cast_unsigned()), key.bytes())
 }

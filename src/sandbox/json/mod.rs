@@ -1,13 +1,18 @@
-//! JSON as Lua values, as lua-cjson 2.1 reads it: reads a text onto a tape, within the memory and depth it
-//! may have.
+//! JSON as Lua values and back, as lua-cjson 2.1 has it: reads a text onto a tape, within the memory and depth
+//! it may have.
 //!
 //! Bytes that are no UTF-8 and control characters in strings are taken as they are, which the logs of real
 //! programs have; what fails is told in the words of lua-cjson, with the character it is at. Reading needs no
 //! stack of its own, however deep a text is.
 
+mod encoder;
 mod lexer;
 
 use crate::sandbox::raw::Tape;
+pub(super) use encoder::DEEPEST;
+pub(super) use encoder::Invalid;
+pub(super) use encoder::Style;
+pub(super) use encoder::encode;
 use lexer::Lexer;
 use lexer::Token;
 

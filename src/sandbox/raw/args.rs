@@ -4,16 +4,19 @@
 //! table is walked by position. References live as long as the call: no Lua code runs and nothing
 //! is collected before the host function has returned.
 
+use std::cell::Cell;
 use std::cell::Ref;
 use std::cell::RefCell;
 use std::cell::RefMut;
+use std::cell::UnsafeCell;
 use std::ffi::c_int;
-use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use mlua::ffi;
 use mlua::ffi::lua_State;
 
 use super::function::Complaint;
+use super::number;
 use super::object;
 use super::object::Object;
 use super::selector;
@@ -21,6 +24,7 @@ use super::walk::Table;
 use crate::sandbox::pattern;
 use crate::sandbox::selector::Selector;
 use crate::sandbox::selector::parse;
+use crate::stdx::decimal;
 
 /// The type of a Lua value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +108,43 @@ impl Value<'_> {
     }
 }
 
+/// Bytes that the longest number takes as a text.
+const NUMBER_BYTES: usize = 24;
+
+/// As many numbers of one call are read as texts.
+const MAX_TEXTS: usize = 32;
+
+/// Room for the texts of numbers that are given where a text is wanted: Lua would turn them into strings of
+/// its own, which may raise.
+#[derive(Debug)]
+pub(super) struct Texts {
+    used: Cell<usize>,
+    bytes: UnsafeCell<MaybeUninit<[[u8; NUMBER_BYTES]; MAX_TEXTS]>>,
+}
+
+impl Texts {
+    pub(super) const fn new() -> Texts {
+        Texts { used: Cell::new(0), bytes: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// Keeps the text of a number; `None` when there is no room for it.
+    fn keep(&self, write: impl FnOnce(&mut Vec<u8>)) -> Option<&[u8]> {
+        let index = self.used.get();
+        let mut text = Vec::with_capacity(NUMBER_BYTES);
+        write(&mut text);
+        if index >= MAX_TEXTS || text.len() > NUMBER_BYTES {
+            return None;
+        }
+        self.used.set(index + 1);
+        // SAFETY: this part of the room is written once, here, and only then referred to.
+        unsafe {
+            let place = self.bytes.get().cast::<u8>().add(index * NUMBER_BYTES);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), place, text.len());
+            Some(std::slice::from_raw_parts(place, text.len()))
+        }
+    }
+}
+
 /// The arguments of one call, counted from one.
 #[derive(Clone, Copy)]
 pub(in crate::sandbox) struct Args<'a> {
@@ -111,16 +152,16 @@ pub(in crate::sandbox) struct Args<'a> {
     count: c_int,
     /// How many values may still be pushed while a table is walked.
     room: c_int,
-    call: PhantomData<&'a ()>,
+    texts: &'a Texts,
 }
 
 impl<'a> Args<'a> {
     /// # Safety
     /// `state` must be inside a call of a C function that leaves `room` slots free, for `'a`.
-    pub(super) unsafe fn new(state: *mut lua_State, room: c_int) -> Args<'a> {
+    pub(super) unsafe fn new(state: *mut lua_State, room: c_int, texts: &'a Texts) -> Args<'a> {
         // SAFETY: the caller's promise.
         let count = unsafe { ffi::lua_gettop(state) };
-        Args { state, count, room, call: PhantomData }
+        Args { state, count, room, texts }
     }
 
     pub(in crate::sandbox) fn len(&self) -> usize {
@@ -141,9 +182,23 @@ impl<'a> Args<'a> {
         matches!(self.kind(index), Kind::None | Kind::Nil)
     }
 
+    /// A string, or the text of a number.
     pub(in crate::sandbox) fn text(&self, index: usize) -> Option<&'a [u8]> {
         // SAFETY: inside a call; the string is held by its slot for the whole call.
-        unsafe { text_at(self.state, self.slot(index)) }
+        unsafe { text_at(self.state, self.slot(index)) }.or_else(|| self.text_of_number(index))
+    }
+
+    #[cold]
+    fn text_of_number(&self, index: usize) -> Option<&'a [u8]> {
+        match self.value(index) {
+            Value::Number(number) => {
+                self.texts.keep(|out| decimal::write_general(out, number, number::DIGITS))
+            }
+            Value::Integer(integer) => self.texts.keep(|out| {
+                out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+            }),
+            _ => None,
+        }
     }
 
     /// A number, also one written as a string.
@@ -190,7 +245,7 @@ impl<'a> Args<'a> {
             let slot = self.slot(index);
             let start = ffi::lua_tolstringatom(self.state, slot, &raw mut length, &raw mut atom);
             if start.is_null() {
-                return None;
+                return self.text_of_number(index).map(|text| (text, parse(text)));
             }
             std::slice::from_raw_parts(start.cast(), length)
         };

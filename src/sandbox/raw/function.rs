@@ -14,6 +14,7 @@ use mlua::ffi;
 use mlua::ffi::lua_State;
 
 use super::args::Args;
+use super::args::Texts;
 use super::object;
 use super::object::Object;
 use super::tape;
@@ -92,8 +93,8 @@ pub(in crate::sandbox) struct Library {
 /// Free slots a host function finds above its arguments.
 const ROOM: c_int = ffi::LUA_MINSTACK - 2;
 
-/// Free slots for functions that walk deep tables.
-const DEEP_ROOM: c_int = 260;
+/// Free slots for functions that walk deep tables: two for each table, and some to read with.
+const DEEP_ROOM: c_int = 2016;
 
 /// Pushes `function` as a Lua function.
 ///
@@ -110,7 +111,7 @@ pub(super) unsafe fn push(state: *mut lua_State, context: *mut Context, (name, f
     }
 }
 
-/// Pushes `function` as [`push`] does, with room for tables 128 deep.
+/// Pushes `function` as [`push`] does, with room for tables 1000 deep.
 ///
 /// # Safety
 /// As for [`push`].
@@ -216,7 +217,8 @@ where
     // SAFETY: the context is not otherwise referred to while Lua runs; nothing here must be dropped
     // when an error is raised.
     unsafe {
-        let args = Args::new(state, room);
+        let texts = Texts::new();
+        let args = Args::new(state, room, &texts);
         let rest = catch_unwind(AssertUnwindSafe(|| match work(&mut *context, args) {
             Ok(answer) => Rest::Push(answer),
             Err(complaint) => {

@@ -68,5 +68,6 @@ pub(super) use state::Returned;
 pub(super) use state::State;
 pub(super) use state::With;
 pub(super) use tape::Tape;
+pub(super) use walk::Height;
 pub(super) use walk::Place;
 pub(super) use walk::Table;

@@ -11,7 +11,7 @@ use std::ffi::c_char;
 use crate::stdx::decimal;
 
 /// As in `#define LUA_NUMBER_FMT "%.14g"`.
-const DIGITS: usize = 14;
+pub(super) const DIGITS: usize = 14;
 
 /// What is less than this has no exponent when it is whole.
 const EXACT: f64 = 1e14;

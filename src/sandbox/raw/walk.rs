@@ -18,6 +18,10 @@ pub(in crate::sandbox) struct Table<'a> {
     call: PhantomData<&'a ()>,
 }
 
+/// How much stands on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Height(c_int);
+
 /// A place in a table, as long as the table is not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct Place(c_int);
@@ -78,6 +82,49 @@ impl<'a> Table<'a> {
             ffi::lua_settop(self.state, top);
             Some((result, Place(next)))
         }
+    }
+
+    /// The pair that follows `place`, as [`visit`](Self::visit) gives it, which stays on the stack until it
+    /// goes back to where it was: for reading tables in tables without a stack of the host.
+    pub(in crate::sandbox) fn open(&self, place: Place) -> Option<(Value<'a>, Value<'a>)> {
+        if self.room < 2 {
+            return None;
+        }
+        // SAFETY: as in `visit`; the caller goes back before the tables above are read on.
+        unsafe {
+            let top = ffi::lua_gettop(self.state);
+            if ffi::lua_rawiter(self.state, self.slot, place.0) < 0 {
+                return None;
+            }
+            let key = args::value_at(self.state, top + 1, self.room - 2);
+            Some((key, args::value_at(self.state, top + 2, self.room - 2)))
+        }
+    }
+
+    /// The value at `index`, counted from one, which stays on the stack as with [`open`](Self::open).
+    pub(in crate::sandbox) fn open_item(&self, index: usize) -> Option<Value<'a>> {
+        if self.room < 1 {
+            return None;
+        }
+        let index = c_int::try_from(index).ok()?;
+        // SAFETY: as in `item`; the caller goes back before the tables above are read on.
+        unsafe {
+            let top = ffi::lua_gettop(self.state);
+            ffi::lua_rawgeti_(self.state, self.slot, index);
+            Some(args::value_at(self.state, top + 1, self.room - 1))
+        }
+    }
+
+    /// How much stands on the stack, for [`go_back`](Self::go_back).
+    pub(in crate::sandbox) fn height(&self) -> Height {
+        // SAFETY: inside a call.
+        Height(unsafe { ffi::lua_gettop(self.state) })
+    }
+
+    /// Takes from the stack what was opened since it had this height.
+    pub(in crate::sandbox) fn go_back(&self, height: Height) {
+        // SAFETY: inside a call; only what was opened stands above.
+        unsafe { ffi::lua_settop(self.state, height.0) };
     }
 
     /// Calls `visit` with every pair until it fails.
