@@ -12,6 +12,7 @@ use crate::message::Builder;
 use crate::message::Draft;
 use crate::message::Message;
 use crate::message::Value as FieldValue;
+use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Kind;
 use crate::sandbox::raw::Place;
@@ -117,28 +118,30 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads a message from a table; its fields are appended to `fields`, encoded, and may not take
+/// Reads a message from a table among `args`; its fields are appended to `fields`, encoded, and may not take
 /// more than `limit` bytes.
+///
+/// A header of the wrong type is as good as left out, as it is for Heka; one that is a text may be a number.
 pub(super) fn read<'a>(
-    table: Table<'a>,
+    (args, table): (Args<'a>, Table<'a>),
     fields: &mut Vec<u8>,
     values: &mut ArrayBuilder,
     limit: usize,
 ) -> Result<Parts<'a>, Complaint> {
     let mut parts = Parts::default();
-    let mut writer = Writer { fields, values, limit };
+    let mut writer = Writer { args, fields, values, limit };
     table.each(|key, value| {
         let Value::Text(key) = key else { return Ok(()) };
         match key {
             b"Uuid" => parts.uuid = uuid(value),
-            b"Timestamp" => parts.timestamp = Some(integer("Timestamp", value)?),
-            b"Type" => parts.message_type = Some(text("Type", value)?),
-            b"Logger" => parts.logger = Some(text("Logger", value)?),
-            b"Payload" => parts.payload = Some(text("Payload", value)?),
-            b"EnvVersion" => parts.env_version = Some(text("EnvVersion", value)?),
-            b"Hostname" => parts.hostname = Some(text("Hostname", value)?),
-            b"Severity" => parts.severity = Some(narrow(integer("Severity", value)?)),
-            b"Pid" => parts.pid = Some(narrow(integer("Pid", value)?)),
+            b"Timestamp" => parts.timestamp = integer(value),
+            b"Type" => parts.message_type = args.text_of(value),
+            b"Logger" => parts.logger = args.text_of(value),
+            b"Payload" => parts.payload = args.text_of(value),
+            b"EnvVersion" => parts.env_version = args.text_of(value),
+            b"Hostname" => parts.hostname = args.text_of(value),
+            b"Severity" => parts.severity = integer(value).map(narrow),
+            b"Pid" => parts.pid = integer(value).map(narrow),
             b"Fields" => match value {
                 Value::Table(given) => writer.fields(given)?,
                 _ => return Err(unsupported("Fields must be a table", value.kind())),
@@ -168,24 +171,17 @@ fn unsupported(what: &str, kind: Kind) -> Complaint {
     format!("inject_message() could not encode protobuf - {what}: {}", kind.name()).into()
 }
 
-/// A text of the header.
-fn text<'a>(name: &str, value: Value<'a>) -> Result<&'a [u8], Complaint> {
-    match value {
-        Value::Text(text) => Ok(text),
-        _ => Err(unsupported(&format!("{name} must be a string"), value.kind())),
-    }
-}
-
+/// A number, or digits, without what stands behind the point.
 #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
-fn integer(name: &str, value: Value<'_>) -> Result<i64, Complaint> {
+fn integer(value: Value<'_>) -> Option<i64> {
     match value {
-        Value::Number(number) => Ok(number as i64),
-        Value::Integer(integer) => Ok(integer),
-        Value::Text(text) => std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| unsupported(&format!("{name} must be a number"), Kind::Text)),
-        _ => Err(unsupported(&format!("{name} must be a number"), value.kind())),
+        Value::Number(number) => Some(number as i64),
+        Value::Integer(integer) => Some(integer),
+        Value::Text(text) => {
+            let text = std::str::from_utf8(text).ok()?.trim();
+            text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
+        }
+        _ => None,
     }
 }
 
@@ -202,7 +198,8 @@ fn uuid(value: Value<'_>) -> Option<[u8; 16]> {
 }
 
 /// Writes the fields of a message.
-struct Writer<'w> {
+struct Writer<'a, 'w> {
+    args: Args<'a>,
     fields: &'w mut Vec<u8>,
     values: &'w mut ArrayBuilder,
     limit: usize,
@@ -217,8 +214,8 @@ struct Detail<'a> {
     representation: &'a [u8],
 }
 
-impl Writer<'_> {
-    fn fields(&mut self, given: Table<'_>) -> Result<(), Complaint> {
+impl<'a> Writer<'a, '_> {
+    fn fields(&mut self, given: Table<'a>) -> Result<(), Complaint> {
         let mut named: SmallVec<[(&[u8], Place); 16]> = SmallVec::new();
         let mut is_list = false;
         let mut place = Place::START;
@@ -245,20 +242,20 @@ impl Writer<'_> {
     }
 
     /// A field of the list form.
-    fn listed(&mut self, value: Value<'_>) -> Result<(), Complaint> {
+    fn listed(&mut self, value: Value<'a>) -> Result<(), Complaint> {
         let Value::Table(table) = value else {
             return Err(unsupported("a field of a list must be a table", value.kind()));
         };
-        let detail = detail(table)?;
+        let detail = detail(self.args, table);
         let name =
             detail.name.ok_or("inject_message() could not encode protobuf - missing name")?;
         self.detailed(name, table, detail)
     }
 
     /// A field of the form by name.
-    fn field(&mut self, name: &[u8], value: Value<'_>) -> Result<(), Complaint> {
+    fn field(&mut self, name: &[u8], value: Value<'a>) -> Result<(), Complaint> {
         if let Value::Table(table) = value {
-            let detail = detail(table)?;
+            let detail = detail(self.args, table);
             if detail.has_value {
                 return self.detailed(name, table, detail);
             }
@@ -359,18 +356,19 @@ impl Writer<'_> {
 }
 
 /// Reads all but the value of a field written out in full.
-fn detail(table: Table<'_>) -> Result<Detail<'_>, Complaint> {
+fn detail<'a>(args: Args<'a>, table: Table<'a>) -> Detail<'a> {
     let mut detail = Detail::default();
-    table.each(|key, value| {
-        let Value::Text(key) = key else { return Ok(()) };
-        match (key, value) {
-            (b"name", Value::Text(name)) => detail.name = Some(name),
-            (b"value", _) => detail.has_value = true,
-            (b"value_type", value) => detail.value_type = Some(integer("value_type", value)?),
-            (b"representation", Value::Text(text)) => detail.representation = text,
-            _ => {}
+    let mut place = Place::START;
+    while let Some(((), next)) = table.visit(place, |key, value| match key {
+        Value::Text(b"name") => detail.name = args.text_of(value),
+        Value::Text(b"value") => detail.has_value = true,
+        Value::Text(b"value_type") => detail.value_type = integer(value),
+        Value::Text(b"representation") => {
+            detail.representation = args.text_of(value).unwrap_or_default();
         }
-        Ok::<(), Complaint>(())
-    })?;
-    Ok(detail)
+        _ => {}
+    }) {
+        place = next;
+    }
+    detail
 }

@@ -40,7 +40,7 @@ pub(super) fn inject_message<'a>(
     match args.value(1) {
         Value::Table(given) => {
             let limit = cx.setting.limits.output;
-            let parts = message_table::read(given, &mut cx.scratch, &mut cx.values, limit)?;
+            let parts = message_table::read((args, given), &mut cx.scratch, &mut cx.values, limit)?;
             deliver(cx, &parts)?;
         }
         Value::Text(bytes) => {

@@ -25,7 +25,7 @@ pub(super) fn encode_message<'a>(
     let Value::Table(given) = call.value(1) else { return Err(call.wrong(1, "table")) };
     let limit = cx.setting.limits.output;
     cx.scratch.clear();
-    let parts = message_table::read(given, &mut cx.scratch, &mut cx.values, limit)?;
+    let parts = message_table::read((args, given), &mut cx.scratch, &mut cx.values, limit)?;
     let own = Parts {
         logger: parts.logger.or(Some(cx.setting.name.as_bytes())),
         hostname: parts.hostname.or(Some(cx.setting.hostname.as_bytes())),

@@ -190,7 +190,13 @@ impl<'a> Args<'a> {
 
     #[cold]
     fn text_of_number(&self, index: usize) -> Option<&'a [u8]> {
-        match self.value(index) {
+        self.text_of(self.value(index))
+    }
+
+    /// The text of a value that stands in a table of this call: a string, or a number's.
+    pub(in crate::sandbox) fn text_of(&self, value: Value<'a>) -> Option<&'a [u8]> {
+        match value {
+            Value::Text(text) => Some(text),
             Value::Number(number) => {
                 self.texts.keep(|out| decimal::write_general(out, number, number::DIGITS))
             }

@@ -198,7 +198,7 @@ impl Feed for Nowhere {
     }
 }
 
-fn load(role: Role, call: &str) -> Sandbox {
+pub(super) fn load(role: Role, call: &str) -> Sandbox {
     let text = format!("{LIBRARIES}\nfunction process_message(msg)\ndo {call} end return 0\nend");
     let mut spec = filter(&text);
     spec.role = role;
@@ -211,7 +211,7 @@ fn load(role: Role, call: &str) -> Sandbox {
 }
 
 /// Calls the script once; the error it ended with.
-fn call(sandbox: &mut Sandbox, role: Role) -> Option<String> {
+pub(super) fn call(sandbox: &mut Sandbox, role: Role) -> Option<String> {
     let batch = batch(1);
     let mut out = Batch::new();
     let trouble = match role {

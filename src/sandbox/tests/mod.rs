@@ -1,6 +1,7 @@
 //! Scripts run through the whole of a sandbox.
 
 mod again;
+mod arguments;
 mod declared;
 mod faults;
 mod hostile;
@@ -386,7 +387,7 @@ fn a_circular_buffer_is_counted_and_printed() {
     assert!(failures[0].contains("memory"), "{failures:?}");
     let (_, failures) =
         run("local c = circular_buffer.new(2, 1, 1) function process_message() c:add(0, 2, 1) end");
-    assert_eq!(failures[0], "test.lua:1: bad argument #2 (column out of range)");
+    assert_eq!(failures[0], "test.lua:1: bad argument #2 to 'add' (column out of range)");
 }
 
 /// Runs `before` over three messages, restores its snapshot into `after`, runs that over three
