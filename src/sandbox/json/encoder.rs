@@ -183,15 +183,12 @@ impl<'a> Encoder<'a, '_> {
             return Err(too_deep(depth));
         }
         let height = table.height();
-        let rest = match self.array_length(table)? {
-            Some(length) => {
-                self.out.push(b'[');
-                Rest::Items(1..=length)
-            }
-            None => {
-                self.out.push(b'{');
-                Rest::Members(self.members(table)?.into_iter())
-            }
+        let rest = if let Some(length) = self.array_length(table)? {
+            self.out.push(b'[');
+            Rest::Items(1..=length)
+        } else {
+            self.out.push(b'{');
+            Rest::Members(self.members(table)?.into_iter())
         };
         self.open.push(Open { table, height, rest, is_first: true });
         Ok(())
