@@ -156,15 +156,13 @@ impl<'a> Field<'a> {
             values_at: u32::MAX,
         };
         let mut at = 0;
+        let mut value_type = 0;
         while at < bytes.len() {
             let tag_at = at;
             match wire::varint(bytes, &mut at)? {
                 0x0a => field.name = wire::delimited(bytes, &mut at)?,
-                0x10 => {
-                    // As of any enumeration the low half counts.
-                    let number = wire::varint(bytes, &mut at)? & u64::from(u32::MAX);
-                    field.value_type = ValueType::from_number(number)?;
-                }
+                // As of any enumeration the low half counts, and the last where there are several.
+                0x10 => value_type = wire::varint(bytes, &mut at)? & u64::from(u32::MAX),
                 0x1a => field.representation = wire::delimited(bytes, &mut at)?,
                 tag => {
                     field.values_at = field.values_at.min(u32::try_from(tag_at).ok()?);
@@ -172,6 +170,7 @@ impl<'a> Field<'a> {
                 }
             }
         }
+        field.value_type = ValueType::from_number(value_type)?;
         field.values_at = field.values_at.min(u32::try_from(bytes.len()).ok()?);
         Some(field)
     }
@@ -509,6 +508,22 @@ mod tests {
         let field = Field::parse(bytes).unwrap();
         assert_eq!(field.value_type(), ValueType::Integer);
         assert_eq!(field.only_value(), Some(Value::Integer(7)));
+    }
+
+    #[test]
+    fn of_several_value_types_the_last_counts() {
+        for bytes in [
+            // A type that does not exist, then integers.
+            &b"\x0a\x01n\x10\x09\x10\x02\x32\x01\x07"[..],
+            b"\x0a\x01n\x10\x04\x32\x01\x07\x10\x02",
+            // A group, which says nothing.
+            b"\x0a\x01n\x10\x02\x7b\x10\x04\x7c\x32\x01\x07",
+        ] {
+            let field = Field::parse(bytes).unwrap();
+            assert_eq!(field.value_type(), ValueType::Integer, "{bytes:?}");
+            assert_eq!(field.only_value(), Some(Value::Integer(7)), "{bytes:?}");
+        }
+        assert!(Field::parse(b"\x0a\x01n\x10\x02\x10\x09\x32\x01\x07").is_none());
     }
 
     proptest! {

@@ -3,6 +3,9 @@
 //! Source: the Protocol Buffers encoding specification. Varints are little-endian groups of seven
 //! bits, at most ten bytes; a tag is `number << 3 | wire type`.
 
+/// How deep groups may stand in one another.
+const MAX_NESTED: usize = 100;
+
 /// Reads a varint at `at` and moves behind it; `None` when it is cut off or longer than ten bytes.
 #[inline]
 pub(crate) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
@@ -47,11 +50,30 @@ pub(crate) fn skip(bytes: &[u8], tag: u64, at: &mut usize) -> Option<()> {
             delimited(bytes, at)?;
             return Some(());
         }
+        3 => return skip_group(bytes, tag >> 3, at),
         5 => 4,
         _ => return None,
     };
     bytes.get(*at..*at + width)?;
     *at += width;
+    Some(())
+}
+
+/// Moves behind a group, which nobody writes any more: fields up to the tag that ends it.
+#[cold]
+fn skip_group(bytes: &[u8], number: u64, at: &mut usize) -> Option<()> {
+    let mut open = vec![number];
+    while let Some(innermost) = open.last() {
+        let tag = varint(bytes, at)?;
+        match tag & 7 {
+            3 if open.len() < MAX_NESTED => open.push(tag >> 3),
+            3 => return None,
+            4 if tag >> 3 == *innermost => {
+                open.pop();
+            }
+            _ => skip(bytes, tag, at)?,
+        }
+    }
     Some(())
 }
 
@@ -80,5 +102,27 @@ pub(crate) fn varint_len(value: u64) -> usize {
         0..0x80 => 1,
         0x80..0x4000 => 2,
         _ => (63 - (value | 1).leading_zeros() as usize) / 7 + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_passed_over_to_their_own_end() {
+        let check = |bytes: &[u8], expected: Option<usize>| {
+            let mut at = 0;
+            let tag = varint(bytes, &mut at).unwrap();
+            assert_eq!(skip(bytes, tag, &mut at).map(|()| at), expected, "{bytes:?}");
+        };
+        check(b"\x7b\x7c", Some(2));
+        check(b"\x7b\x08\x01\x73\x12\x01x\x74\x7c\x08", Some(9));
+        check(b"\x7b\x74", None);
+        check(b"\x7b\x08\x01", None);
+        check(b"\x7c", None);
+        let nested = |depth| [vec![0x7b; depth], vec![0x7c; depth]].concat();
+        check(&nested(MAX_NESTED), Some(2 * MAX_NESTED));
+        check(&nested(MAX_NESTED + 1), None);
     }
 }
