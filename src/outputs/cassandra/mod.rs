@@ -132,7 +132,7 @@ impl Output for CassandraOutput {
         if is_lost {
             self.session = None;
         }
-        self.sort(load, failed, is_lost)
+        self.sort(load, failed)
     }
 
     async fn close(&mut self) {
@@ -216,12 +216,7 @@ impl CassandraOutput {
 
     /// Moves over what is stored; what is refused comes first in what is left, then what is to be sent
     /// again.
-    fn sort(
-        &mut self,
-        load: &mut Load,
-        mut failed: Vec<(usize, Fate)>,
-        is_lost: bool,
-    ) -> Result<Sent, Failure> {
+    fn sort(&mut self, load: &mut Load, mut failed: Vec<(usize, Fate)>) -> Result<Sent, Failure> {
         failed.sort_by_key(|(record, _)| *record);
         let (mut refused, mut again): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         let mut why = None;
@@ -242,9 +237,6 @@ impl CassandraOutput {
             }
         }
         again.retain(|record| refused.binary_search(record).is_err());
-        if is_lost && why.is_none() && refused.is_empty() {
-            return Err(Failure::Retry(anyhow!("the connection to cassandra was lost")));
-        }
         let (delayed, count) = (again.len(), load.records().len());
         let kept: Vec<usize> = refused.into_iter().chain(again).collect();
         load.keep(&kept);

@@ -1,8 +1,10 @@
 //! Requests, several under way at once, and what becomes of each record.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use hashbrown::HashMap;
 use scylla::client::session::Session;
 use scylla::errors::DbError;
 use scylla::errors::ExecutionError;
@@ -45,28 +47,52 @@ pub(super) struct Outcome {
 
 /// Runs requests, at most so many at once.
 pub(super) async fn run(session: &Arc<Session>, requests: Vec<Request>, most: usize) -> Outcome {
+    let requests = requests.into_iter();
+    run_all(requests.map(|request| (request.records(), request.run(session.clone()))), most).await
+}
+
+/// Runs requests, each for some records, at most so many at once.
+async fn run_all<R>(requests: impl Iterator<Item = (Vec<usize>, R)>, most: usize) -> Outcome
+where
+    R: Future<Output = Outcome> + Send + 'static,
+{
     let mut outcome = Outcome::default();
-    let mut waiting = requests.into_iter();
+    let mut waiting = requests.fuse();
     let mut running = JoinSet::new();
+    let mut records = HashMap::new();
     loop {
         while running.len() < most
-            && let Some(request) = waiting.next()
+            && let Some((of, request)) = waiting.next()
         {
-            running.spawn(request.run(session.clone()));
+            records.insert(running.spawn(request).id(), of);
         }
-        let Some(ended) = running.join_next().await else { return outcome };
+        let Some(ended) = running.join_next_with_id().await else { return outcome };
         match ended {
-            Ok(one) => {
+            Ok((id, one)) => {
+                records.remove(&id);
                 outcome.failed.extend(one.failed);
                 outcome.is_lost |= one.is_lost;
             }
-            // It cannot panic; were it to, nobody knows what it has done.
-            Err(_) => outcome.is_lost = true,
+            // It should not panic; when it does, nobody knows what it has stored.
+            Err(error) => {
+                let of = records.remove(&error.id()).unwrap_or_default();
+                let later = |record| (record, Fate::Later(anyhow!("a request came to no end")));
+                outcome.failed.extend(of.into_iter().map(later));
+                outcome.is_lost = true;
+            }
         }
     }
 }
 
 impl Request {
+    /// The records that it is made from.
+    fn records(&self) -> Vec<usize> {
+        match self {
+            Request::Text(record, _) => vec![*record],
+            Request::Rows(_, _, rows) => rows.iter().map(|(record, _)| *record).collect(),
+        }
+    }
+
     async fn run(self, session: Arc<Session>) -> Outcome {
         let mut outcome = Outcome::default();
         match self {
@@ -148,4 +174,28 @@ fn is_of_the_connection(error: &ExecutionError) -> bool {
             | ExecutionError::ConnectionPoolError(_)
             | ExecutionError::LastAttemptError(RequestAttemptError::BrokenConnectionError(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn records_of_a_request_that_panics_are_sent_again() {
+        let requests = (0..9_usize).map(|number| {
+            let request = async move {
+                tokio::task::yield_now().await;
+                assert!(number != 4, "one of them panics");
+                let refused = Fate::Refused(anyhow!("no"));
+                let failed = if number == 6 { vec![(12, refused)] } else { Vec::new() };
+                Outcome { failed, is_lost: false }
+            };
+            (vec![2 * number, 2 * number + 1], request)
+        });
+        let mut outcome = run_all(requests, 3).await;
+        outcome.failed.sort_by_key(|(record, _)| *record);
+        let told = outcome.failed.iter().map(|(at, fate)| (*at, matches!(fate, Fate::Later(_))));
+        assert_eq!(told.collect::<Vec<_>>(), [(8, true), (9, true), (12, false)]);
+        assert!(outcome.is_lost);
+    }
 }
