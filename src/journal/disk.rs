@@ -27,6 +27,8 @@ use crate::message::Source;
 
 /// Files kept for the next segments.
 const SPARES: usize = 1;
+/// One part in so many of a segment may stay unused.
+const WASTE: u64 = 8;
 
 /// The segment that is being written.
 #[derive(Debug)]
@@ -51,6 +53,13 @@ impl Active {
 
     fn finished(&self) -> Previous {
         Previous { segment: self.segment.number, last: self.segment.last(), used: self.at() }
+    }
+
+    /// Gives the room back that was reserved and is not used; where that fails it stays taken.
+    fn give_room_back(&self) {
+        if let Err(error) = self.stage.end_at(self.at()) {
+            tracing::debug!(%error, "the rest of a segment stays reserved");
+        }
     }
 }
 
@@ -111,6 +120,9 @@ impl Disk {
     ) -> io::Result<Arc<Segment>> {
         if let Some(active) = self.active.take() {
             self.previous = active.finished();
+            if active.capacity.saturating_sub(active.at()) > self.segment_bytes / WASTE {
+                active.give_room_back();
+            }
         }
         let head = Head {
             journal: self.id,
@@ -165,7 +177,8 @@ impl Disk {
         Ok(count)
     }
 
-    /// Writes a record that is no entry behind the last entry, if a segment is open.
+    /// Writes a record that is no entry behind the last entry, if a segment is open. After an error
+    /// the segment must be given up: a part of the record may be written.
     pub(super) fn write_control(
         &mut self,
         kind: Kind,
@@ -202,18 +215,20 @@ impl Disk {
         Ok(())
     }
 
-    /// Gives the segment up after a failed sync: it counts up to `durable`, what came behind goes
-    /// into the next one.
-    pub(super) fn give_up_segment(&mut self, durable: Position) {
+    /// Gives the segment up after a failed write or sync: it counts up to `durable`, what came behind
+    /// goes into the next one. Gives it back where nothing in it counts: it is as if it had never
+    /// been.
+    pub(super) fn give_up_segment(&mut self, durable: Position) -> Option<Arc<Segment>> {
         self.unsynced_sources.clear();
-        if let Some(active) = self.active.take() {
-            let last = durable.max(active.segment.first.previous());
-            active.segment.grow(last, active.at(), active.segment.newest());
-            // A segment in which nothing counts is as if it had never been.
-            if last >= active.segment.first {
-                self.previous = active.finished();
-            }
+        let active = self.active.take()?;
+        let last = durable.max(active.segment.first.previous());
+        active.segment.grow(last, active.at(), active.segment.newest());
+        if last < active.segment.first {
+            return Some(active.segment);
         }
+        self.previous = active.finished();
+        active.give_room_back();
+        None
     }
 
     /// Makes the file of the next segment while there is room for it; without one it is tried again
@@ -225,7 +240,11 @@ impl Disk {
             let path = self.folder.join(format!("{:020}.spare", self.next_number));
             match segment::reserve_file(&path, self.segment_bytes) {
                 Ok(()) => self.spares.push(path),
-                Err(error) => tracing::debug!(%error, "no room for the next segment yet"),
+                Err(error) => {
+                    tracing::debug!(%error, "no room for the next segment yet");
+                    // The last room is not taken from others meanwhile.
+                    let _ = files::remove(&path);
+                }
             }
         }
     }

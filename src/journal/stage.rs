@@ -116,6 +116,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Cuts the file off behind byte `end`.
+    pub(super) fn end_at(&self, end: u64) -> io::Result<()> {
+        files::resize(&self.path, &self.file, end)
+    }
+
     /// Makes durable what was written.
     pub(super) fn sync(&self) -> io::Result<()> {
         files::sync(&self.path, &self.file)

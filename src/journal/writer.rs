@@ -5,8 +5,9 @@
 //! nobody waits for is synced after [`UNWANTED`] all the same, a tick alone never.
 //!
 //! A failed sync is never repeated on the same file, for the kernel may have dropped what it could
-//! not write: the segment then counts up to what was synced before, and the rest, which is still in
-//! the tail, goes into a new one.
+//! not write, nor is a write that failed half-way: the segment then counts up to what was synced
+//! before, and the rest, which is still in the tail, goes into a new one. One that does not count at
+//! all is removed, so that a disk that goes on failing is not filled with them.
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::append::WRITE_BYTES;
 use super::disk::Disk;
 use super::disk::Start;
 use super::entry::Position;
+use super::files;
 use super::layout::Kind;
 use super::state::Held;
 use super::state::Shared;
@@ -64,7 +66,7 @@ impl Writer {
 
     /// Works until the journal is closed.
     pub(super) fn run(mut self) {
-        let mut failures = 0;
+        let (mut failures, mut last_tries) = (0, 0);
         loop {
             let job = self.next_job();
             #[cfg(test)]
@@ -91,8 +93,9 @@ impl Writer {
                 }
                 Err(error) => {
                     failures += 1;
+                    last_tries += u32::from(is_last);
                     self.report(&error, failures);
-                    if is_last && failures >= LAST_TRIES {
+                    if last_tries >= LAST_TRIES {
                         break;
                     }
                     self.pause(failures);
@@ -267,7 +270,9 @@ impl Writer {
             ((state.written, state.time, state.engine_time), state.durable)
         };
         let before = self.disk.at();
-        self.disk.write_control(kind, body, times, durable)?;
+        if let Err(error) = self.disk.write_control(kind, body, times, durable) {
+            return Err(self.give_up_segment(error));
+        }
         let after = self.disk.at();
         self.shared.lock().bytes += after - before;
         Ok(())
@@ -307,14 +312,21 @@ impl Writer {
     }
 
     fn give_up_segment(&mut self, error: io::Error) -> io::Error {
+        let durable = self.shared.durable();
+        let void = self.disk.give_up_segment(durable);
+        // The last of all says which journal this is. One that cannot be removed takes its room until
+        // it is trimmed.
+        let is_last = self.shared.lock().segments.len() < 2;
+        let removed = void.filter(|void| !is_last && files::remove(&void.path).is_ok());
         let mut state = self.shared.lock();
-        let durable = state.durable;
-        self.disk.give_up_segment(durable);
+        if let Some(removed) = removed {
+            state.segments.retain(|segment| segment.number != removed.number);
+        }
         state.failed_syncs += 1;
         state.written = durable;
         let again: u64 = state.tail.behind(durable).map(|held| held.stored).sum();
-        // What the segment given up holds stays on disk until it is trimmed.
-        state.bytes += again - state.unwritten_bytes;
+        let used: u64 = state.segments.iter().map(|segment| segment.used()).sum();
+        state.bytes = used + again;
         state.unwritten_bytes = again;
         state.unsynced_bytes = again;
         error

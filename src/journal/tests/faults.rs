@@ -6,7 +6,13 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use nix::errno::Errno;
+
 use super::*;
+use crate::journal::faults::power::Failing;
+use crate::journal::faults::power::Watched;
+use crate::journal::faults::steps;
+use crate::journal::faults::steps::Order;
 
 /// A batch of one message of so many bytes.
 fn large(source: &str, offset: u64, bytes: usize) -> Batch {
@@ -66,7 +72,13 @@ fn failed_sync_goes_into_a_new_segment() {
     let second = journal.append(batch("file", 2, &["held"])).unwrap();
     assert!(journal.wait_durable(second, Duration::from_secs(30)).unwrap());
     assert_eq!(journal.status().failed_syncs, 2);
-    assert_eq!(segment_files(folder.path()).len(), 3);
+    // The second of them was never one, and what the first does not need is given back.
+    let lengths =
+        segment_files(folder.path()).into_iter().map(|path| path.metadata().unwrap().len());
+    let lengths: Vec<u64> = lengths.collect();
+    assert!(lengths.len() == 2 && lengths[0] < 16 << 10, "{lengths:?}");
+    let used: u64 = journal.shared.lock().segments.iter().map(|segment| segment.used()).sum();
+    assert_eq!(journal.status().bytes, used);
     let third = journal.append(batch("file", 3, &["after"])).unwrap();
     assert_eq!((second, third), (Position(2), Position(3)));
     journal.close().unwrap();
@@ -76,6 +88,54 @@ fn failed_sync_goes_into_a_new_segment() {
     let mut reader = journal.reader("late", options).unwrap();
     let texts: Vec<_> = (0..3).map(|_| payloads(&take(&mut reader))).collect();
     assert_eq!(texts, [["before"], ["held"], ["after"]]);
+}
+
+#[test]
+fn a_record_written_in_part_hides_nothing_behind_it() {
+    let folder = power::folder();
+    let settings = Settings { max_bytes: Some(64 << 20), ..Settings::default() };
+    let _ordered = steps::ordered();
+    let (journal, _) = open_with(folder.path(), &settings);
+    journal.append(batch("file", 1, &["before"])).unwrap();
+    journal.shared.order(Order::Sync);
+    // The table of these readers is written in two pieces, of which the first fails once.
+    let names: Vec<String> = (0..1200).map(|number| format!("{number:01000}")).collect();
+    for name in &names {
+        journal.reader(name, ReaderOptions::default()).unwrap();
+    }
+    let disk = Watched::new(folder.path());
+    disk.fail(Failing { after: 0, times: 1, error: Errno::EIO });
+    journal.append(batch("file", 2, &["behind"])).unwrap();
+    journal.shared.order(Order::Sync);
+    disk.end();
+    assert!(journal.status().failure.is_some());
+    names[3..].iter().for_each(|name| journal.forget(name));
+    journal.shared.order(Order::Sync);
+    assert_eq!(journal.durable(), journal.end());
+    journal.shared.faults.is_killed.store(true, Ordering::SeqCst);
+    let _ = open::close(&journal.shared, &journal.keeper);
+    let (journal, recovery) = open_with(folder.path(), &settings);
+    assert_eq!((recovery.damages, recovery.end), (vec![], Position(2)));
+    assert_eq!(journal.readers().len(), 3);
+    journal.close().unwrap();
+}
+
+#[test]
+fn the_last_writes_are_tried_again_after_many_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let _ordered = steps::ordered();
+    let (journal, _) = open_journal(folder.path());
+    journal.append(batch("file", 1, &["held"])).unwrap();
+    journal.shared.faults.syncs.store(7, Ordering::SeqCst);
+    for _ in 0..5 {
+        journal.shared.order(Order::Sync);
+    }
+    assert_eq!((journal.status().failed_syncs, journal.durable()), (5, Position(0)));
+    journal.close().unwrap();
+    let (journal, recovery) = open_journal(folder.path());
+    assert!(recovery.was_clean);
+    assert_eq!(recovery.end, Position(1));
+    journal.close().unwrap();
 }
 
 #[test]
