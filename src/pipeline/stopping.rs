@@ -93,7 +93,8 @@ impl Pipeline {
         let Pipeline { analysis, deliveries, journal, keeper, mode, .. } = self;
         let last =
             if mode.until_done { deadline.max(Instant::now() + LAST_TIMERS) } else { deadline };
-        let shut_down = tokio::task::spawn_blocking(move || analysis.shut_down(last));
+        let patience = last.saturating_duration_since(Instant::now());
+        let shut_down = tokio::task::spawn_blocking(move || analysis.shut_down(patience));
         let mut undone = shut_down.await.unwrap_or_default();
         let end = journal.end();
         journal.want_durable(end);

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 
@@ -30,6 +29,7 @@ use crate::journal::Reads;
 use crate::journal::Snapshot;
 use crate::journal::Start;
 use crate::pipeline::routing::Routing;
+use crate::stdx::sync::Instant;
 
 /// So many entries may be left when it is handed over.
 const NEAR: u64 = 32;

@@ -3,8 +3,6 @@
 //! After a crash all filters of a thread are behind, and would each read and match the same entries.
 //! So those ahead wait for those that are not far behind them, unless these are slow.
 
-use std::time::Instant;
-
 use super::host::Pace;
 use super::pass::Read;
 use super::pass::SLICE;
@@ -16,6 +14,7 @@ use super::thread::Thread;
 use crate::journal::Next;
 use crate::journal::Position;
 use crate::stdx::clock;
+use crate::stdx::sync::Instant;
 
 /// So many entries behind another is not far.
 const NEAR: u64 = 16 << 10;

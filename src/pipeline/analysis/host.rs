@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::FilterPlan;
 use super::comparison::Comparison;
@@ -31,6 +30,7 @@ use crate::plugin::FilterFailure;
 use crate::plugin::Filtering;
 use crate::plugin::Stop;
 use crate::stdx::backoff::Backoff;
+use crate::stdx::sync::Instant;
 
 /// What a filter does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! When a filter's state is kept, and how.
 
 use std::time::Duration;
-use std::time::Instant;
 
 use super::host::Host;
 use super::host::Keeping;
@@ -14,6 +13,7 @@ use super::state;
 use crate::journal::Journal;
 use crate::journal::Keeps;
 use crate::journal::Snapshot;
+use crate::stdx::sync::Instant;
 
 /// A replay longer than this is not wanted: a snapshot comes before, by the filter's CPU time.
 const MAX_REPLAY: Duration = Duration::from_secs(1);

@@ -8,16 +8,17 @@
 
 use std::fs;
 use std::hash::BuildHasher;
-use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::TryLockError;
-use std::sync::atomic::AtomicI32;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use foldhash::quality::FixedState;
+
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::Mutex;
+use crate::stdx::sync::atomic::AtomicI32;
+use crate::stdx::sync::atomic::AtomicU64;
 
 /// Time between two looks counts for so much at most: where the whole process was stopped, nobody
 /// was stuck.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crossbeam_channel::RecvTimeoutError;
-use crossbeam_channel::Sender;
 
 use super::Command;
 use super::reply;
 use super::reply::Reply;
 use super::reply::Silence;
+use crate::stdx::sync::channel;
+use crate::stdx::sync::channel::Sender;
+use crate::stdx::sync::thread::Thread;
 
 /// How long a thread may take to answer; it may be amid a batch, or wait for room in the journal.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -18,11 +20,11 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Line {
     commands: Sender<Command>,
-    thread: std::thread::Thread,
+    thread: Thread,
 }
 
 impl Line {
-    pub(super) fn new(commands: Sender<Command>, thread: std::thread::Thread) -> Line {
+    pub(super) fn new(commands: Sender<Command>, thread: Thread) -> Line {
         Line { commands, thread }
     }
 
@@ -36,7 +38,7 @@ impl Line {
 
     /// Sends a command and waits for the answer.
     pub(super) fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> anyhow::Result<T> {
-        let (tx, rx) = crossbeam_channel::bounded(1);
+        let (tx, rx) = channel::bounded(1);
         self.send(command(tx))?;
         rx.recv_timeout(ANSWER).map_err(|error| match error {
             RecvTimeoutError::Timeout => anyhow::anyhow!("the analysis thread does not answer"),

@@ -30,13 +30,8 @@ mod thread;
 mod work;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
-
-use crossbeam_channel::Sender;
 
 pub(super) use self::comparison::Comparison;
 pub use self::comparison::Cost;
@@ -63,6 +58,13 @@ use crate::journal::ReaderOptions;
 use crate::matcher::Matcher;
 use crate::plugin::Engine;
 use crate::plugin::Filter;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::atomic::AtomicBool;
+use crate::stdx::sync::atomic::AtomicU64;
+use crate::stdx::sync::channel;
+use crate::stdx::sync::channel::Sender;
+use crate::stdx::sync::thread::Builder;
+use crate::stdx::sync::thread::JoinHandle;
 
 /// How many commands may wait for a thread.
 const COMMANDS: usize = 1024;
@@ -136,7 +138,7 @@ pub(super) struct Progress {
 /// A thread, seen from outside.
 struct Handle {
     line: Line,
-    thread: std::thread::JoinHandle<()>,
+    thread: JoinHandle<()>,
     progress: Arc<Progress>,
     life: Arc<Life>,
     watch: Watch,
@@ -280,10 +282,11 @@ impl AnalysisThreads {
         }
     }
 
-    /// Ends all threads; each keeps the states of its filters before. Names the filters that were
-    /// not done with all there is.
-    pub(super) fn shut_down(self, deadline: Instant) -> Vec<Arc<str>> {
-        let (tx, rx) = crossbeam_channel::bounded(self.threads.len() + 1);
+    /// Ends all threads; each keeps the states of its filters before, and may go on for so long.
+    /// Names the filters that were not done with all there is.
+    pub(super) fn shut_down(self, patience: Duration) -> Vec<Arc<str>> {
+        let deadline = Instant::now() + patience;
+        let (tx, rx) = channel::bounded(self.threads.len() + 1);
         for handle in &self.threads {
             let _ = handle.line.send(Command::ShutDown(deadline, tx.clone()));
         }
@@ -316,12 +319,12 @@ impl AnalysisThreads {
     }
 
     fn started(&self, number: usize, routing: &Arc<Routing>) -> anyhow::Result<Handle> {
-        let (tx, rx) = crossbeam_channel::bounded(COMMANDS);
+        let (tx, rx) = channel::bounded(COMMANDS);
         let (progress, life) = (Arc::<Progress>::default(), Arc::<Life>::default());
         let (journal, routing, keeper) =
             (self.journal.clone(), routing.clone(), self.keeper.clone());
         let told = (progress.clone(), life.clone());
-        let builder = std::thread::Builder::new().name(format!("analysis-{number}"));
+        let builder = Builder::new().name(format!("analysis-{number}"));
         let thread = builder.stack_size(8 << 20).spawn(move || {
             let thread = Thread::new(journal, rx, routing, keeper, told);
             if let Err(error) = thread.and_then(Thread::run) {

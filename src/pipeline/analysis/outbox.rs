@@ -4,10 +4,8 @@
 //! had completed. What one call injects is never split over two entries.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::life::Life;
 use crate::journal::Error;
@@ -16,6 +14,9 @@ use crate::journal::Position;
 use crate::message::Batch;
 use crate::message::Source;
 use crate::message::SourcePosition;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::atomic::AtomicBool;
+use crate::stdx::sync::thread;
 
 /// How long an injected message may wait for others.
 const LINGER: Duration = Duration::from_millis(5);
@@ -151,7 +152,7 @@ impl Outbox {
                     batch = rejected;
                     self.is_broken = self.is_abandoned.load(Ordering::Acquire);
                     if !self.is_broken {
-                        std::thread::park_timeout(FULL_PAUSE);
+                        thread::park_timeout(FULL_PAUSE);
                     }
                 }
                 Err((Error::Closing, _)) => {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::host::Host;
 use super::host::Pace;
@@ -16,6 +15,7 @@ use crate::journal::Position;
 use crate::matcher::Matches;
 use crate::pipeline::routing::Routing;
 use crate::stdx::clock;
+use crate::stdx::sync::Instant;
 
 /// How long filters that are behind go on before the others have their turn, and the most one
 /// filter of several may take of a stride before it leaves them.

@@ -5,7 +5,6 @@
 
 use std::hash::BuildHasher;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 use foldhash::quality::FixedState;
@@ -26,6 +25,7 @@ use crate::journal::Position;
 use crate::message::Uuids;
 use crate::plugin::FilterContext;
 use crate::plugin::Filtering;
+use crate::stdx::sync::Instant;
 
 /// How much more time calls get in a replay after a limit.
 pub(super) const WIDER: u32 = 10;

@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 
@@ -26,6 +25,7 @@ use super::takeover::Wanted;
 use crate::journal::Position;
 use crate::pipeline::routing::Routing;
 use crate::stdx::clock;
+use crate::stdx::sync::Instant;
 
 /// How long a shadow goes on before it looks whether it is to end.
 const SLICE: Duration = Duration::from_millis(50);

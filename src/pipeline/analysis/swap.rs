@@ -18,6 +18,8 @@ use crate::journal::Keeps;
 use crate::journal::Position;
 use crate::journal::Snapshot;
 use crate::pipeline::routing::Routing;
+use crate::stdx::sync::channel;
+use crate::stdx::sync::thread;
 
 /// How long it may take to make a new version ready.
 const PREPARATION: Duration = Duration::from_secs(90);
@@ -125,8 +127,8 @@ impl AnalysisThreads {
             aside.follow(&place)?;
             Ok((Box::new(aside), snapshot))
         };
-        let (tx, rx) = crossbeam_channel::bounded(1);
-        let builder = std::thread::Builder::new().name("swap".into()).stack_size(8 << 20);
+        let (tx, rx) = channel::bounded(1);
+        let builder = thread::Builder::new().name("swap".into()).stack_size(8 << 20);
         // One that is stuck has its thread for itself, and nobody waits for it.
         builder.spawn(move || {
             let _ = tx.send(prepare());

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 
@@ -27,6 +26,7 @@ use super::thread::Thread;
 use crate::journal::Position;
 use crate::pipeline::routing::Routing;
 use crate::plugin::Filtering;
+use crate::stdx::sync::Instant;
 
 /// How long a successor goes on before the others have their turn.
 const SLICE: Duration = Duration::from_millis(5);
@@ -169,12 +169,13 @@ impl Thread {
     fn succeed_now(&mut self, index: usize, at: Position, successor: Successor) {
         let begun = Instant::now();
         let Successor { aside, routing, reply } = successor;
+        // That may wait for room for longer than is waited for this.
+        self.outbox.append();
         if !reply.begin() {
             // It took too long: who had it made goes on with the version that runs.
             return;
         }
         let Host { plan, filtering, next_due, .. } = aside.host;
-        self.outbox.append();
         let host = &mut self.hosts[index];
         let is_timed_anew = plan.ticker_interval != host.plan.ticker_interval;
         host.plan = plan;
@@ -188,7 +189,6 @@ impl Thread {
         if let Some(filtering) = &mut host.filtering {
             filtering.widen(if host.pace == Pace::Level { 1 } else { recovery::WIDER });
         }
-        recovery::note(host, &self.journal, "change", &serde_json::Value::Null);
         let stalled = std::mem::take(&mut host.stalled);
         let counters = host.plan.counters.clone();
         self.route(routing);
@@ -196,5 +196,7 @@ impl Thread {
         let pause = stalled + begun.elapsed();
         counters.swap_pause.set(pause.as_secs_f64());
         reply.send(Ok(TakenOver { position: at, pause, kept, _old: old }));
+        // Last, for it waits while the disk fails.
+        recovery::note(&self.hosts[index], &self.journal, "change", &serde_json::Value::Null);
     }
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
-use crossbeam_channel::Receiver;
 
 use super::Command;
 use super::FilterPlan;
@@ -28,6 +26,9 @@ use crate::journal::ReaderOptions;
 use crate::journal::Reads;
 use crate::journal::Start;
 use crate::pipeline::routing::Routing;
+use crate::stdx::sync::Instant;
+use crate::stdx::sync::channel::Receiver;
+use crate::stdx::sync::thread;
 
 /// The longest sleep, for what nobody wakes the thread for.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
@@ -121,10 +122,11 @@ impl Thread {
                 }
             }
             Command::Swap(plan, routing, reply) => {
+                // That may wait for room for longer than is waited for this.
+                self.outbox.append();
                 if !reply.begin() {
                     return;
                 }
-                self.outbox.append();
                 let host = self.hosts.iter_mut().find(|host| host.plan.name == plan.name);
                 let swapped = match host {
                     Some(host) => {
@@ -277,7 +279,7 @@ impl Thread {
                 until = until.min(resume);
             }
         }
-        std::thread::park_timeout(until.saturating_duration_since(now));
+        thread::park_timeout(until.saturating_duration_since(now));
     }
 
     /// Runs the last timers and keeps all states; names the filters that are not done with all

@@ -1,5 +1,8 @@
-//! What a swap rests on, under every order of threads: who waits for the new version and who has it
-//! take over agree on whether it did, and a state that is said to be kept is.
+//! Swaps and what they rest on, under every order of threads: who waits for the new version and who
+//! has it take over agree on whether it did, a state that is said to be kept is, and each message is
+//! processed once ([`swaps`]).
+
+mod swaps;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
