@@ -195,15 +195,9 @@ impl Output for FileOutput {
             note.end();
         }
         let (base_dir, name, journal) = (cx.engine.base_dir.clone(), cx.name.clone(), cx.journal);
+        // Without it the next engine would believe the note there is, and cut off what is delivered.
         let note = blocking(move || Note::open(&base_dir, &name, journal)).await?;
-        self.note = match note {
-            Ok(note) => Some(Arc::new(note)),
-            Err(error) => {
-                let (output, error) = (&*cx.name, format!("{error:#}"));
-                tracing::warn!(output, error, "after a kill records may come twice");
-                None
-            }
-        };
+        self.note = Some(Arc::new(note.map_err(Failure::Retry)?));
         self.begin().await
     }
 

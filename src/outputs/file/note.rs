@@ -128,6 +128,9 @@ impl Note {
         let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
         if let Some((says, of, path)) = read(&bytes) {
             note.repair(says, journal.is_some_and(|id| id == of), &path);
+            // What is read here may not be on the disk yet, and the cursor moves by it.
+            let synced = note.write(&note.lock(), &[]).and_then(|()| note.file.sync_data());
+            synced.with_context(|| format!("cannot sync {}", path_of(base_dir, name).display()))?;
         }
         Ok(note)
     }
@@ -179,14 +182,31 @@ impl Note {
         self.lock().changes
     }
 
-    /// Notes for good what is certain since others had changed the file so often.
+    /// Notes for good what is certain since others had changed the file so often. Where that fails
+    /// it is as certain as before.
     pub(super) fn settle(&self, certain: u64, entry: u64, changes: u64) -> std::io::Result<()> {
-        {
+        let (before, written) = {
             let mut says = self.lock();
+            let before = *says;
             says.certain = if says.changes == changes { certain } else { UNKNOWN };
             says.entry = says.entry.max(entry);
-            self.write(&says, &[])?;
+            (before, self.write(&says, &[]))
+        };
+        // Meanwhile more may be appended.
+        let settled = written.and_then(|()| self.file.sync_data());
+        if settled.is_err() {
+            let mut says = self.lock();
+            says.entry = before.entry;
+            if says.certain != UNKNOWN {
+                says.certain = before.certain;
+            }
         }
+        settled
+    }
+
+    /// Notes for good that nothing is certain but what has been settled, before the rest is cut off.
+    pub(super) fn go_back(&self) -> std::io::Result<()> {
+        self.write(&self.lock(), &[])?;
         self.file.sync_data()
     }
 

@@ -133,7 +133,9 @@ impl Target {
             return;
         }
         let is_ours = !self.is_shared && self.length().is_ok_and(|length| length == self.end);
-        if is_ours && self.file.set_len(self.certain).is_ok() {
+        // A note that says more than the file holds would pass over what comes again.
+        let is_noted = || self.note.as_ref().is_none_or(|note| note.go_back().is_ok());
+        if is_ours && is_noted() && self.file.set_len(self.certain).is_ok() {
             self.end = self.certain;
         } else {
             let (path, from, to) = (self.path.display(), self.certain, self.end);

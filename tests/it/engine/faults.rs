@@ -25,7 +25,10 @@ const OF_THE_COPY: [&str; 2] = ["write,writev,pwrite64", "fsync,fdatasync"];
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EROFS"];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![test_with(&["strace"], "faults::a_failing_disk_loses_nothing", nothing_is_lost)]
+    vec![
+        test_with(&["strace"], "faults::a_failing_disk_loses_nothing", nothing_is_lost),
+        test_with(&["strace"], "faults::a_note_that_is_not_synced_loses_nothing", unsynced_note),
+    ]
 }
 
 const FILTER: &str = "local count = 0
@@ -36,8 +39,8 @@ function process_message()
 end
 ";
 
-fn nothing_is_lost() -> anyhow::Result<()> {
-    let (mut moments, rounds) = (Moments::new()?, moments::rounds(4)?);
+/// A place that copies a log.
+fn place() -> anyhow::Result<Place> {
     let place = Place::new(
         "[lines]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'log'\n\
          [PayloadEncoder]\nappend_newlines = false\n\
@@ -51,11 +54,51 @@ fn nothing_is_lost() -> anyhow::Result<()> {
     )?;
     place.write("count.lua", FILTER)?;
     place.write("logs/log", "")?;
+    Ok(place)
+}
+
+/// Adds the lines of a round to the log.
+fn add(place: &Place, round: usize) -> anyhow::Result<()> {
+    let mut log = std::fs::OpenOptions::new().append(true).open(place.path("logs/log"))?;
+    for number in round * LINES..(round + 1) * LINES {
+        writeln!(log, "line {number:08} of the log")?;
+    }
+    Ok(())
+}
+
+/// The output has synced its file, and cannot note that it has: the lines come again, after they were
+/// cut off.
+fn unsynced_note() -> anyhow::Result<()> {
+    const ROUNDS: usize = 4;
+    let place = place()?;
+    for round in 0..ROUNDS {
+        add(&place, round)?;
+        let notes = std::fs::read_dir(place.path("state/outputs"));
+        let notes = notes.into_iter().flatten().flatten().map(|note| note.path());
+        let notes: Vec<String> = notes.map(|path| path.display().to_string()).collect();
+        anyhow::ensure!(round == 0 || notes.len() == 2, "{notes:?} are the notes");
+        let inject = format!("inject=fdatasync:error=EIO:when={0}..{0}", 1 + round % 2);
+        let mut under = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"];
+        under.extend(["-e", &inject]);
+        under.extend(notes.iter().flat_map(|path| ["-P", path]));
+        let ended = if round == 0 {
+            place.run(&["--until-done"])?.finish()?
+        } else {
+            place.run_under(&under, &["--until-done"])?.finish()?
+        };
+        let stderr = ended.expect_code(0)?.stderr;
+        let copied = check_copy(&place.read("copy"), (round + 1) * LINES);
+        copied.with_context(|| format!("round {round}: {stderr}"))?;
+    }
+    Ok(())
+}
+
+fn nothing_is_lost() -> anyhow::Result<()> {
+    let (mut moments, rounds) = (Moments::new()?, moments::rounds(4)?);
+    let place = place()?;
+    let mut told = String::new();
     for round in 0..rounds {
-        let mut log = std::fs::OpenOptions::new().append(true).open(place.path("logs/log"))?;
-        for number in round * LINES..(round + 1) * LINES {
-            writeln!(log, "line {number:08} of the log")?;
-        }
+        add(&place, round)?;
         let pick = |moments: &mut Moments, count: usize| {
             usize::try_from(moments.below(count as u64)).unwrap_or(0)
         };
@@ -76,14 +119,17 @@ fn nothing_is_lost() -> anyhow::Result<()> {
             under.extend(["-P", &copy]);
         }
         let ended = place.run_under(&under, &["--until-done"])?.finish()?;
-        let what = format!("HEKA_SEED={} round {round}: {inject}: {}", moments.seed, ended.stderr);
+        let at = if is_of_the_copy { &copy } else { "" };
+        told += &format!("round {round}: {inject} {at}: {}{}\n", ended.stderr, ended.status);
         // What fails while it starts is told, and ends it.
         let is_told = matches!(ended.status.code(), Some(0 | 1));
-        anyhow::ensure!(is_told && !ended.stderr.contains("panicked"), "{what}");
+        let what = || format!("HEKA_SEED={} HEKA_ROUNDS={rounds}: {told}", moments.seed);
+        anyhow::ensure!(is_told && !ended.stderr.contains("panicked"), what());
     }
     let ended = place.run(&["--until-done"])?.finish()?.expect_code(0)?;
     let lines = rounds * LINES;
-    let what = || format!("HEKA_SEED={} HEKA_ROUNDS={rounds}: {}", moments.seed, ended.stderr);
+    told += &ended.stderr;
+    let what = || format!("HEKA_SEED={} HEKA_ROUNDS={rounds}: {told}", moments.seed);
     check_copy(&place.read("copy"), lines).with_context(what)?;
     let steps = place.read("steps");
     let mut said: Vec<&str> = steps.lines().collect();
