@@ -5,7 +5,8 @@
 //! between them: when the script says that they are done, the output says up to which entry all is.
 //! A script that asks for a message again (-3) gets it with the state it has, handed over from one
 //! output to the next; so does one that holds messages back when it is to end. After a limit the output is
-//! opened with a fresh script, and what was not certain comes again.
+//! opened with a fresh script, and what was not certain comes again: earlier loads by themselves, of the one
+//! at hand what the script had taken of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,11 +57,30 @@ pub(super) struct SandboxOutput {
     handover: Handover,
     /// Whether the script goes on with its state after the failure at hand.
     is_kept: bool,
+    /// How far the load at hand is certain.
+    place: Option<Place>,
+}
+
+/// A record of a load: all before it are certain.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    entry: u64,
+    record: usize,
+}
+
+/// What one output leaves for the next.
+#[derive(Debug)]
+enum Left {
+    /// The script goes on.
+    Thread(Running, Option<Place>),
+    /// A fresh script begins here.
+    Fresh(Place),
 }
 
 impl From<Settings> for SandboxOutput {
     fn from(settings: Settings) -> SandboxOutput {
-        SandboxOutput { settings, thread: None, handover: Handover::default(), is_kept: false }
+        let handover = Handover::default();
+        SandboxOutput { settings, thread: None, handover, is_kept: false, place: None }
     }
 }
 
@@ -70,6 +90,8 @@ struct Running {
     orders: mpsc::Sender<Order>,
     settled: watch::Receiver<u64>,
     stopping: Arc<AtomicBool>,
+    /// Whether the script has been given nothing yet.
+    is_fresh: bool,
 }
 
 impl Described for SandboxOutput {
@@ -91,6 +113,8 @@ struct Outcome {
     encoded: Encoded,
     /// How many records are done with.
     done: usize,
+    /// Where those begin that are not certain.
+    place: Place,
     /// Whether the script asks for the next one again and is to keep its state.
     is_asking: bool,
     result: Result<Sent, Failure>,
@@ -105,9 +129,13 @@ impl Output for SandboxOutput {
         }
         self.handover = cx.handover.clone();
         self.is_kept = false;
-        self.thread = self.handover.take();
-        if self.thread.is_some() {
-            return Ok(());
+        match self.handover.take() {
+            Some(Left::Thread(thread, place)) => {
+                (self.thread, self.place) = (Some(thread), place);
+                return Ok(());
+            }
+            Some(Left::Fresh(place)) => self.place = Some(place),
+            None => self.place = None,
         }
         let spec = self.settings.spec(&cx.name, Role::Output, &cx.engine.share_dir);
         let mut spec = spec.map_err(|error| Failure::Stop(error.into()))?;
@@ -133,12 +161,17 @@ impl Output for SandboxOutput {
         spawned.context("cannot start a thread").map_err(Failure::Retry)?;
         let loaded = loaded.await.unwrap_or_else(|_| Err(anyhow!("the script's thread has died")));
         loaded.map_err(Failure::Stop)?;
-        self.thread = Some(Running { orders, settled, stopping });
+        self.thread = Some(Running { orders, settled, stopping, is_fresh: true });
         Ok(())
     }
 
     async fn send(&mut self, load: &mut Load) -> Result<Sent, Failure> {
         let (reply, outcome) = oneshot::channel();
+        let is_fresh =
+            self.thread.as_mut().is_some_and(|thread| std::mem::take(&mut thread.is_fresh));
+        if let Some(place) = self.place.filter(|place| is_fresh && place.entry == load.entry) {
+            load.go_back_to(place.record);
+        }
         let first = load.first();
         let encoded = std::mem::take(&mut load.encoded);
         let order = Order::Send { encoded, first, entry: load.entry, reply };
@@ -146,6 +179,7 @@ impl Output for SandboxOutput {
         let Ok(outcome) = outcome.await else { return Err(dead()) };
         load.encoded = outcome.encoded;
         self.is_kept = outcome.is_asking;
+        self.place = outcome.result.is_err().then_some(outcome.place);
         load.advance(outcome.done);
         outcome.result
     }
@@ -175,7 +209,9 @@ impl Output for SandboxOutput {
     async fn tick(&mut self) -> Result<(), Failure> {
         let (reply, done) = oneshot::channel();
         self.order(Order::Tick { is_last: false, reply }).await?;
-        done.await.map_err(|_| dead())?.map(|_| ())
+        let done = done.await.map_err(|_| dead()).and_then(|done| done);
+        self.is_kept &= done.is_ok();
+        done.map(|_| ())
     }
 
     fn keeps_held(&self) -> bool {
@@ -185,9 +221,12 @@ impl Output for SandboxOutput {
     async fn close(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if self.is_kept {
-            self.handover.give(thread);
-        } else {
-            thread.stopping.store(true, Ordering::Release);
+            self.handover.give(Left::Thread(thread, self.place));
+            return;
+        }
+        thread.stopping.store(true, Ordering::Release);
+        if let Some(place) = self.place {
+            self.handover.give(Left::Fresh(place));
         }
     }
 }
@@ -276,6 +315,8 @@ struct ScriptThread {
     has_ended: bool,
     /// Whether the script waits for the message that it asked for again.
     is_asking: bool,
+    /// How far the load that was sent last is certain.
+    place: Place,
 }
 
 impl ScriptThread {
@@ -293,6 +334,7 @@ impl ScriptThread {
             settled,
             has_ended: false,
             is_asking: false,
+            place: Place { entry: 0, record: 0 },
         })
     }
 
@@ -303,7 +345,8 @@ impl ScriptThread {
                     self.is_asking = false;
                     let (done, result) = self.send(&encoded, first, entry);
                     let is_asking = self.is_asking;
-                    let _ = reply.send(Outcome { encoded, done, is_asking, result });
+                    let place = self.place;
+                    let _ = reply.send(Outcome { encoded, done, place, is_asking, result });
                 }
                 Order::Tick { is_last, reply } => {
                     let _ = reply.send(self.tick(is_last));
@@ -323,15 +366,15 @@ impl ScriptThread {
         first: usize,
         entry: u64,
     ) -> (usize, Result<Sent, Failure>) {
-        let mut certain = first;
+        if self.place.entry != entry || self.ledger.open == 0 {
+            self.place = Place { entry, record: first };
+        }
         for index in first..encoded.len() {
             if let Err(failure) = self.send_one(encoded.record(index)) {
-                // A fresh script knows nothing of what this one has gathered.
-                let is_lost = matches!(failure, Failure::Retry(_)) && !self.is_asking;
-                return (if is_lost { certain } else { index } - first, Err(failure));
+                return (index - first, Err(failure));
             }
             if self.ledger.open == 0 {
-                certain = index + 1;
+                self.place.record = index + 1;
             }
         }
         let all = encoded.len() - first;
@@ -553,5 +596,54 @@ mod tests {
         }
         assert_eq!(output.send(&mut second).await.unwrap(), Sent::Done);
         assert!(!output.keeps_held());
+    }
+
+    #[tokio::test]
+    async fn after_a_limit_what_was_gathered_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display();
+        let script = format!(
+            "local out = io.open('{path}/out', 'a') out:setvbuf('no')
+             function process_message()
+               local text = read_message('Payload')
+               out:write(text, ' ')
+               if text == 'bad' then return -1, 'no good' end
+               if text == 'again' then return -3 end
+               if text == 'full' and not io.open('{path}/full') then
+                 io.open('{path}/full', 'w'):close()
+                 return #string.rep('x', 2 ^ 29)
+               end
+               return text == 'done' and 0 or -4
+             end
+             function timer_event() string.rep('x', 2 ^ 29) end"
+        );
+        let mut context = testing::context("lua");
+        context.has_messages = true;
+        let mut output = open(&script).await;
+        output.handover = context.handover.clone();
+        let mut mixed = load(&["done", "a", "bad", "full", "b"], 3);
+        assert!(matches!(output.send(&mut mixed).await, Err(Failure::Reject(_))));
+        assert_eq!(mixed.first(), 2);
+        mixed.advance(1);
+        assert!(matches!(output.send(&mut mixed).await, Err(Failure::Retry(_))));
+        assert!(!output.keeps_held());
+        output.close().await;
+        output.open(&context).await.unwrap();
+        assert!(matches!(output.send(&mut mixed).await, Err(Failure::Reject(_))));
+        mixed.advance(1);
+        assert_eq!(output.send(&mut mixed).await.unwrap(), Sent::Held);
+        let written = || std::fs::read_to_string(folder.path().join("out")).unwrap();
+        assert_eq!(written(), "done a bad full a bad full b ");
+
+        // A limit in a tick, while the script waits for a message that it asked for again.
+        let mut waiting = load(&["c", "again"], 4);
+        assert!(matches!(output.send(&mut waiting).await, Err(Failure::Retry(_))));
+        assert!(output.keeps_held());
+        assert!(output.tick().await.is_err());
+        assert!(!output.keeps_held());
+        output.close().await;
+        output.open(&context).await.unwrap();
+        assert!(matches!(output.send(&mut waiting).await, Err(Failure::Retry(_))));
+        assert!(written().ends_with("b c again c again "));
     }
 }

@@ -71,7 +71,7 @@ pub trait Output: Send {
     }
 
     /// Whether what it has held outlives the failure at hand, so that only the load at hand comes again
-    /// to the output that is opened next.
+    /// to the output that is opened next. While it waits for that, it gets its ticks.
     fn keeps_held(&self) -> bool {
         false
     }
@@ -226,6 +226,11 @@ impl Load {
     /// Says that `records` more have been sent.
     pub fn advance(&mut self, records: usize) {
         self.first = (self.first + records).min(self.encoded.len());
+    }
+
+    /// Says that what comes from `record` on has to be sent, though it was taken before.
+    pub fn go_back_to(&mut self, record: usize) {
+        self.first = self.first.min(record);
     }
 
     /// Leaves the records at `indices`, in that order; all others have been sent. Those at the front

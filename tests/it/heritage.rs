@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("heritage::a_decoder_an_encoder_and_an_output_of_heka", || check("heka_pipeline")),
         test("heritage::a_filter_of_heka_keeps_its_state", || check("heka_filter")),
         test("heritage::an_input_and_outputs_of_hindsight", || check("hindsight_io")),
+        test("heritage::an_output_that_waits_for_its_timer", || check("hindsight_retry")),
         test("heritage::an_analysis_of_hindsight", || check("hindsight_analysis")),
     ]
 }

@@ -82,41 +82,54 @@ impl Task {
         let mut backoff =
             Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
         let mut pending = Pending::default();
+        let mut tick = interval(self.ticker_interval);
         loop {
-            let mut keeps_held = false;
-            let left = match (self.make)() {
-                Ok(mut output) => {
-                    let left = self.serve(output.as_mut(), &mut pending, &mut backoff).await;
-                    keeps_held = output.keeps_held();
-                    output.close().await;
-                    left
-                }
-                Err(error) => Left::Hopeless(error),
-            };
-            let error = match left {
-                Left::Stopped => break,
-                Left::Hopeless(error) => {
+            let mut output = match (self.make)() {
+                Ok(output) => output,
+                Err(error) => {
                     self.end(&error);
                     break;
                 }
-                Left::Failed(error) => error,
             };
+            let left = self.serve(output.as_mut(), &mut pending, &mut backoff, &mut tick).await;
+            let wait = match left {
+                Left::Stopped => None,
+                Left::Hopeless(error) => {
+                    self.end(&error);
+                    None
+                }
+                Left::Failed(error) => {
+                    let wait = backoff.next_wait();
+                    match wait {
+                        Some(wait) => self.tell(&error, wait, backoff.tried()),
+                        None => self.end(&error.context("no retry is left")),
+                    }
+                    wait
+                }
+            };
+            if let Some(wait) = wait
+                && output.keeps_held()
+            {
+                self.wait_with(output.as_mut(), wait, &mut tick).await;
+                if self.stopping.is_cancelled() {
+                    self.finish(output.as_mut(), &mut pending).await;
+                }
+            }
+            let keeps_held = output.keeps_held();
+            output.close().await;
             if !keeps_held {
                 self.go_back(&mut pending);
             }
-            let Some(wait) = backoff.next_wait() else {
-                self.end(&error.context("no retry is left"));
-                break;
-            };
-            if !self.pause(&error, wait, backoff.tried()).await {
+            let Some(wait) = wait.filter(|_| !self.stopping.is_cancelled()) else { break };
+            if !keeps_held && !self.pause(wait).await {
                 break;
             }
         }
         self.feeder.unpark();
     }
 
-    /// Waits before the next try; `false` when the engine stops meanwhile.
-    async fn pause(&self, error: &anyhow::Error, wait: Duration, tried: u32) -> bool {
+    /// Says that the output has failed and when it will try again.
+    fn tell(&self, error: &anyhow::Error, wait: Duration, tried: u32) {
         self.shared.is_failing.store(true, Ordering::Release);
         self.counters.failing.set(1.0);
         self.counters.retries.add(1);
@@ -126,9 +139,37 @@ impl Task {
             let seconds = wait.as_secs_f64();
             tracing::warn!(output, error, tried, seconds, "an output failed and will try again");
         }
+    }
+
+    /// Waits before the next try; `false` when the engine stops meanwhile.
+    async fn pause(&self, wait: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
             () = self.stopping.cancelled() => false,
+        }
+    }
+
+    /// Waits before the next try with an output that goes on with what it has: its ticker does too.
+    async fn wait_with(
+        &self,
+        output: &mut dyn Output,
+        wait: Duration,
+        tick: &mut Option<tokio::time::Interval>,
+    ) {
+        let pause = self.pause(wait);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                _ = &mut pause => return,
+                () = due(tick) => {}
+            }
+            if let Err(failure) = output.tick().await {
+                let (Failure::Retry(error) | Failure::Reject(error) | Failure::Stop(error)) =
+                    failure;
+                let (output, error) = (&*self.context.name, format!("{error:#}"));
+                tracing::warn!(output, error, "an output failed while it waited");
+                return;
+            }
         }
     }
 
@@ -148,6 +189,7 @@ impl Task {
         output: &mut dyn Output,
         pending: &mut Pending,
         backoff: &mut Backoff,
+        tick: &mut Option<tokio::time::Interval>,
     ) -> Left {
         tokio::select! {
             opened = output.open(&self.context) => {
@@ -162,7 +204,6 @@ impl Task {
         if let Some(left) = self.send(output, pending, backoff).await {
             return left;
         }
-        let mut tick = interval(self.ticker_interval);
         loop {
             let pause = output.pauses_until();
             let turn = tokio::select! {
@@ -172,7 +213,7 @@ impl Task {
                 () = self.reopening.notified() => Turn::Reopen,
                 turn = heard(output, pending.held.is_some()) => turn,
                 () = self.hurrying.notified(), if pending.held.is_some() => Turn::Hurry,
-                () = due(&mut tick) => Turn::Tick,
+                () = due(tick) => Turn::Tick,
                 parcel = next(&mut self.parcels, pause) => parcel.map_or(Turn::Stop, Turn::Parcel),
             };
             let done = match turn {
@@ -277,6 +318,8 @@ impl Task {
                         let (journal, entry) = (&self.journal, load.entry);
                         let letter = letters::append(journal, &self.context, record, &error, entry);
                         pending.letter = letter.or(pending.letter);
+                        // It may be refused once more, where the output goes back in its load.
+                        parcel.letters.push(first);
                     }
                     load.advance(1);
                 }
