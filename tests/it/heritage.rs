@@ -18,6 +18,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("heritage::a_filter_of_heka_keeps_its_state", || check("heka_filter")),
         test("heritage::an_input_and_outputs_of_hindsight", || check("hindsight_io")),
         test("heritage::an_output_that_waits_for_its_timer", || check("hindsight_retry")),
+        test("heritage::graphs_alerts_and_totals_of_heka", || check("heka_graphs")),
+        test("heritage::sockets_of_hindsight", || check("hindsight_sockets")),
+        test("heritage::fields_of_every_kind", || check("hindsight_fields")),
         test("heritage::an_analysis_of_hindsight", || check("hindsight_analysis")),
     ]
 }
