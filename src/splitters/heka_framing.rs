@@ -90,6 +90,18 @@ impl Frames {
         }
     }
 
+    /// How many bytes are no frame, of which `known` are known to be none: separators may come one
+    /// after the other, and each would be told of.
+    fn garbage(&self, bytes: &[u8], known: usize) -> usize {
+        let mut length = known;
+        while let Some(rest) = bytes.get(length..).filter(|rest| !rest.is_empty())
+            && let Step::Garbage { skip } = frame::step(rest, self.max_message_size)
+        {
+            length += skip;
+        }
+        length
+    }
+
     fn pass_over(&mut self, bytes: &[u8], is_end: bool) -> Cut {
         let consumed = self.passing_over.min(bytes.len());
         self.passing_over = if is_end { 0 } else { self.passing_over - consumed };
@@ -110,7 +122,8 @@ impl Splitting for Frames {
                 lost: Some(format!("stream ends after {} of {needed} bytes", bytes.len())),
             },
             Step::Garbage { skip } => {
-                Cut::Skip { consumed: skip, lost: Some(format!("{skip} bytes are no frame")) }
+                let consumed = self.garbage(bytes, skip);
+                Cut::Skip { consumed, lost: Some(format!("{consumed} bytes are no frame")) }
             }
             Step::TooLarge { message_length, skip } => {
                 let is_length = message_length <= MAX_PASSED_OVER;

@@ -139,6 +139,14 @@ fn frames_are_found_between_damage() {
 }
 
 #[test]
+fn separators_without_a_frame_are_told_of_once() {
+    let mut stream = vec![0x1e; 1000];
+    stream.extend(framed(&[b'x'; 50]));
+    let lost = check("HekaFramingSplitter", "", &stream, &[&"x".repeat(50)]);
+    assert_eq!(lost, ["1000 bytes are no frame"]);
+}
+
+#[test]
 fn frame_too_large_is_passed_over_whole() {
     // The large message holds a frame, which must not come out.
     let mut large = framed(b"hidden");

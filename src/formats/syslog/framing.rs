@@ -75,7 +75,9 @@ fn counted(bytes: &[u8]) -> Counted {
     if !matches!(bytes.first(), Some(b'1'..=b'9')) {
         return if bytes.is_empty() { Counted::Perhaps } else { Counted::No };
     }
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // No more are looked at: they would be again whenever more bytes have come.
+    let start = bytes.iter().take(MAX_DIGITS + 1);
+    let digits = start.take_while(|byte| byte.is_ascii_digit()).count();
     if digits > MAX_DIGITS {
         return Counted::No;
     }

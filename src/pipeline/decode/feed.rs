@@ -28,6 +28,34 @@ pub(super) struct Feed<'a> {
     pub(super) number: u64,
 }
 
+/// Bytes that were passed over one after the other: it is said once, whatever is sent.
+#[derive(Default)]
+struct PassedOver {
+    /// Where the first were, in the source and in what was fed, and why.
+    first: Option<(u64, usize, String)>,
+    times: u64,
+}
+
+impl PassedOver {
+    fn add(&mut self, offset: u64, at: usize, reason: String) {
+        self.times += 1;
+        self.first.get_or_insert((offset, at, reason));
+    }
+
+    fn report(self, stream: &Stream) {
+        let Some((offset, at, reason)) = self.first else { return };
+        stream.plan.counters.dropped.add(self.times);
+        tracing::warn!(
+            input = &*stream.plan.input,
+            offset,
+            at,
+            reason,
+            times = self.times,
+            "bytes were passed over"
+        );
+    }
+}
+
 /// A record as cut, before it is decoded.
 struct Piece<'a> {
     bytes: &'a [u8],
@@ -181,6 +209,7 @@ impl Feed<'_> {
     ) -> usize {
         let mut at = 0;
         let mut messages = 0;
+        let mut passed_over = PassedOver::default();
         while at < bytes.len() {
             match stream.splitting.cut(&bytes[at..], is_end) {
                 Cut::Record { record, consumed, form, signer } => {
@@ -198,7 +227,7 @@ impl Feed<'_> {
                 }
                 Cut::Skip { consumed, lost } => {
                     if let Some(reason) = lost {
-                        Self::report_lost(stream, at, &reason);
+                        passed_over.add(stream.position.offset, at, reason);
                     }
                     at += consumed.max(1);
                     stream.position.offset += consumed as u64;
@@ -206,6 +235,7 @@ impl Feed<'_> {
                 Cut::More => break,
             }
         }
+        passed_over.report(stream);
         stream.plan.counters.messages.add(messages);
         at.min(bytes.len())
     }
@@ -307,14 +337,9 @@ impl Feed<'_> {
     }
 
     fn report_lost(stream: &Stream, at: usize, reason: &str) {
-        stream.plan.counters.dropped.add(1);
-        tracing::warn!(
-            input = &*stream.plan.input,
-            offset = stream.position.offset,
-            at,
-            reason,
-            "bytes were passed over"
-        );
+        let mut passed_over = PassedOver::default();
+        passed_over.add(stream.position.offset, at, reason.to_owned());
+        passed_over.report(stream);
     }
 
     fn drop_rest(stream: &mut Stream, length: usize, reason: &str) {
