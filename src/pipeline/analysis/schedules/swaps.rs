@@ -5,9 +5,12 @@
 //! The filter is a plain one, all else is the engine's own. A version that fails, at the start, while
 //! it takes the state over, or while it catches up, leaves the one that runs as it was. So does a swap
 //! that takes longer than is waited for. At the end the threads are stopped, sometimes amid all this,
-//! and start again as after a restart.
+//! and start again as after a restart. One that is stuck is given up, and comes to life again later.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::journal::Journal;
@@ -45,6 +48,8 @@ const MESSAGES: u64 = 24;
 /// Ticks that are appended; the first sets the timer.
 const TICKS: u64 = 4;
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a filter is stuck.
+const SLEEP: Duration = Duration::from_secs(20);
 /// Longer than any run.
 const LONG: Duration = Duration::from_hours(10);
 
@@ -134,6 +139,43 @@ impl Filtering for Counting {
     }
 }
 
+/// A filter that falls asleep at the message of this number.
+struct Sleeper {
+    is_asleep: Arc<AtomicBool>,
+    at: u64,
+}
+
+struct Sleeping {
+    is_asleep: Arc<AtomicBool>,
+    at: u64,
+    messages: u64,
+}
+
+impl Filter for Sleeper {
+    fn start(&self, _: &FilterContext<'_>) -> anyhow::Result<Box<dyn Filtering>> {
+        Ok(Box::new(Sleeping { is_asleep: self.is_asleep.clone(), at: self.at, messages: 0 }))
+    }
+}
+
+impl Filtering for Sleeping {
+    fn process(&mut self, _: &Batch, matched: &[u16], _: &mut FilterCall<'_>) -> Result<(), Stop> {
+        self.messages += matched.len() as u64;
+        if self.messages == self.at {
+            self.is_asleep.store(true, Ordering::SeqCst);
+            thread::sleep(SLEEP);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    fn restore(&mut self, _: &[u8]) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
 /// Which version runs, and where it took over from which.
 struct Run {
     journal: Journal,
@@ -146,6 +188,16 @@ struct Run {
 }
 
 impl Run {
+    fn begin(folder: &Path, time: &Arc<Manual>) -> Run {
+        let settings = Settings { max_bytes: Some(1 << 20), ..Settings::default() };
+        let (journal, _) = Journal::open(folder, &settings, time.clone()).unwrap();
+        let matcher = Matcher::parse("Type == 'in'").unwrap();
+        let row = |name: &str| (Arc::from(name), matcher.clone(), None);
+        let routing = Arc::new(Routing::new(vec![row("counting"), row("sleeping")]));
+        let versions = vec![(0, Position::default())];
+        Run { journal, routing, engine: engine(), versions, is_uncertain: false }
+    }
+
     fn plan(&self, script: Script, since: Position) -> FilterPlan {
         FilterPlan {
             name: Arc::from("counting"),
@@ -263,25 +315,56 @@ fn append(journal: &Journal, clock: &Manual) {
     }
 }
 
+fn appender(journal: &Journal, time: &Arc<Manual>) -> thread::JoinHandle<()> {
+    let (journal, time) = (journal.clone(), time.clone());
+    thread::Builder::new().spawn(move || append(&journal, &time)).unwrap()
+}
+
+fn stuck(seed: u64) {
+    let folder = folder();
+    let time = Arc::new(Manual::at(1_000));
+    let run = Run::begin(folder.path(), &time);
+    let keeper = Keeper::start(run.journal.clone()).unwrap();
+    let is_asleep = Arc::new(AtomicBool::new(false));
+    let counting = run.plan(Script { version: 0, fails: Fails::Never }, Position::default());
+    let sleeper = Arc::new(Sleeper { is_asleep: is_asleep.clone(), at: 1 + seed % MESSAGES });
+    let sleeping = FilterPlan { name: Arc::from("sleeping"), plugin: sleeper, ..counting.clone() };
+    let mut threads = AnalysisThreads::new(1, run.journal.clone(), keeper.clone());
+    let plans = if seed % 2 == 0 { [counting, sleeping] } else { [sleeping, counting] };
+    plans.into_iter().for_each(|plan| threads.add(plan, &run.routing).unwrap());
+    let appender = appender(&run.journal, &time);
+    while !is_asleep.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut relieved = Vec::new();
+    while relieved.is_empty() {
+        relieved = threads.relieve(Duration::ZERO, &run.routing);
+    }
+    assert_eq!(relieved[0].stuck.as_deref(), Some("sleeping"));
+    assert!(relieved[0].failed.is_empty() && relieved[0].moved.len() == 1, "{relieved:?}");
+    appender.join().unwrap();
+    run.drain(&threads);
+    if seed % 3 == 0 {
+        // The thread that was given up comes to life while all runs.
+        thread::sleep(2 * SLEEP);
+    }
+    threads.shut_down(Duration::from_mins(1));
+    keeper.end();
+    run.journal.wait_durable(run.journal.end(), LONG).unwrap();
+    run.look(MESSAGES, TICKS - 1);
+    run.journal.close().unwrap();
+}
+
 fn swaps(seed: u64, clock: Clock) {
     let mut random = Random::seeded(seed);
     let mut lot = |most: u64| random.next() % most;
     let folder = folder();
-    let settings = Settings { max_bytes: Some(1 << 20), ..Settings::default() };
     let time = Arc::new(Manual::at(1_000));
-    let (journal, _) = Journal::open(folder.path(), &settings, time.clone()).unwrap();
-    let matcher = Matcher::parse("Type == 'in'").unwrap();
-    let routing = Routing::new(vec![(Arc::from("counting"), matcher, None)]);
-    let versions = vec![(0, Position::default())];
-    let routing = Arc::new(routing);
-    let (journal_of_run, engine) = (journal.clone(), engine());
-    let mut run = Run { journal: journal_of_run, routing, engine, versions, is_uncertain: false };
+    let mut run = Run::begin(folder.path(), &time);
+    let journal = run.journal.clone();
     let mut keeper = Keeper::start(journal.clone()).unwrap();
     let mut threads = run.started(&keeper);
-    let appender = {
-        let journal = journal.clone();
-        thread::Builder::new().spawn(move || append(&journal, &time)).unwrap()
-    };
+    let appender = appender(&journal, &time);
     for version in 1..=2 + lot(3) {
         use Fails::AtRestore;
         use Fails::AtSnapshot;
@@ -316,7 +399,7 @@ fn swaps(seed: u64, clock: Clock) {
 }
 
 fn folder() -> tempfile::TempDir {
-    let memory = std::path::Path::new("/dev/shm");
+    let memory = Path::new("/dev/shm");
     let is_there = memory.is_dir();
     if is_there { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
@@ -344,4 +427,9 @@ fn model_each_message_is_processed_once_whatever_is_swapped() {
 #[test]
 fn model_swaps_that_come_too_late_change_nothing() {
     check(100, Clock::Hasty, |seed| swaps(seed, Clock::Hasty));
+}
+
+#[test]
+fn model_filters_of_a_thread_that_is_stuck_go_on_in_another() {
+    check(100, Clock::Patient, stuck);
 }
