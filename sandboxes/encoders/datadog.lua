@@ -93,6 +93,8 @@ function give.checks()
   local status = read_message("Fields[status]")
   status = STATES[string.upper(tostring(status))] or tonumber(status) or 3
   local own = message_fields.tags(tags)
+  -- Tags are required of a check.
+  own[1] = own[1] or "source:heka"
   return cjson.encode({
     check = interpolate(read_config("check") or "%{Logger}"),
     host_name = host() or "unknown",

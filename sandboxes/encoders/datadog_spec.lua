@@ -32,6 +32,7 @@ describe("datadog", function()
     has(text, '"check":"l"')
     has(text, '"status":2')
     has(text, '"host_name":"web"')
+    has(text, '"tags":["source:heka"]')
   end)
 
   it("knows no other kind", function()

@@ -38,7 +38,7 @@ use crate::plugin::Sent;
 
 /// Sends records to an HTTP server.
 ///
-/// An answer below 400 means that the record is taken. 401 to 405, 407, 408, 425, 429 and all from
+/// An answer below 400 means that the record is taken. 401 to 405, 407, 408, 410, 425, 429 and all from
 /// 500 on are tried again, after the time the server names in `Retry-After`; every other refuses the
 /// record. A batch that is refused is halved until the record is found that is not wanted.
 #[derive(Debug, Deserialize)]
@@ -198,11 +198,16 @@ impl HttpOutput {
             let sender = self.sender.as_ref().context("it is not open").map_err(Failure::Retry)?;
             let sent = sender.send_with(&target.url, &target.headers, body).await;
             let answer = sent.map_err(Failure::Retry)?;
-            if answer.is_taken() {
+            let member = self.settings.errors_member.as_deref();
+            let lists_errors = member.is_some_and(|member| answer.lists_errors(member));
+            if answer.is_taken() && !lists_errors {
                 load.advance(size);
                 return Ok(());
             }
-            if size == 1 || !answer.is_refused() {
+            if size == 1 && lists_errors {
+                return Err(Failure::Reject(answer.error()));
+            }
+            if size == 1 || !answer.is_refused() && !lists_errors {
                 return Err(answer.failure().await);
             }
             size = size.div_ceil(2);

@@ -3,7 +3,7 @@
 //! | answer | means |
 //! | --- | --- |
 //! | below 400 | taken |
-//! | 401, 402, 403, 404, 405, 407 | a mistake of ours that concerns every record: it is tried again until somebody has mended it, with what to look at in the report |
+//! | 401, 402, 403, 404, 405, 407, 410 | a mistake of ours that concerns every record: it is tried again until somebody has mended it, with what to look at in the report |
 //! | 408, 425, 429, 500 and above | it may work later, after the time in `Retry-After` |
 //! | all others | the body is refused |
 
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::anyhow;
+use chrono::DateTime;
+use chrono::Utc;
 use reqwest::Method;
 use reqwest::Response;
 use reqwest::StatusCode;
@@ -22,6 +24,7 @@ use reqwest::header::HeaderValue;
 use reqwest::header::RETRY_AFTER;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::plugin::Failure;
 use crate::stdx::secret::Secret;
@@ -160,6 +163,22 @@ impl Answer {
         self.status == StatusCode::PAYLOAD_TOO_LARGE
     }
 
+    /// Tells whether it was taken with errors, which this member of a JSON answer lists.
+    pub(in crate::outputs) fn lists_errors(&self, member: &str) -> bool {
+        if !self.is_taken() {
+            return false;
+        }
+        let answer: Result<Value, _> = serde_json::from_slice(&self.body);
+        let errors = answer.ok().and_then(|mut answer| answer.get_mut(member).map(Value::take));
+        match errors {
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(Value::Object(map)) => !map.is_empty(),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Bool(is_wrong)) => is_wrong,
+            Some(Value::Number(_) | Value::Null) | None => false,
+        }
+    }
+
     /// What was answered, for a report.
     pub(in crate::outputs) fn error(&self) -> anyhow::Error {
         let text = String::from_utf8_lossy(&self.body);
@@ -193,6 +212,7 @@ fn hint(status: StatusCode) -> Option<&'static str> {
         401 | 407 => Some("look at `username` and `password`, or at the key among `headers`"),
         402 | 403 => Some("the user, or the key, is not allowed to do this"),
         404 => Some("look at the path in the address, and whether what it names exists"),
+        410 => Some("what the address names is gone: it has to be another one"),
         405 => Some("look at `method` and at the path in the address"),
         _ => None,
     }
@@ -203,10 +223,14 @@ fn may_come_right(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
-/// How long the server wants to be left alone; dates are not read.
+/// How long the server wants to be left alone: seconds, or the time until a date.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTime::parse_from_rfc2822(text).ok()?;
+    until.signed_duration_since(Utc::now()).to_std().ok()
 }
 
 /// Reads an answer, up to a bound.

@@ -73,6 +73,10 @@ pub(super) struct Settings {
     #[serde(default = "max_batch_bytes", deserialize_with = "size::bytes")]
     #[schemars(with = "size::Written")]
     pub(super) max_batch_bytes: u64,
+    /// The member of a JSON answer that lists what was not taken, although the request was, such as
+    /// `errors`. Where it is not empty, halves of the request are sent again until the record is found
+    /// that is not wanted: only for services that know again what they have.
+    pub(super) errors_member: Option<String>,
     /// How TLS is spoken.
     pub(super) tls: Option<Tls>,
 }

@@ -54,12 +54,41 @@ fn bodies(heard: &Heard) -> Vec<String> {
 fn answer(body: &str) -> (u16, &'static str) {
     match body.trim_end() {
         "busy" => (429, "0"),
+        "gone" => (410, "Sun, 06 Nov 1994 08:49:37 GMT"),
         "who" => (401, ""),
         _ if body.len() > 40 => (413, ""),
         "broken" => (503, ""),
         _ if body.contains("bad") => (400, ""),
         _ => (200, ""),
     }
+}
+
+/// As [`server`], with an answer that lists errors where a `wrong` is told.
+async fn listing_server() -> String {
+    let answer = |body: String| async move {
+        let errors = if body.contains("wrong") { r#"["a wrong one"]"# } else { "[]" };
+        (StatusCode::ACCEPTED, format!("{{\"errors\":{errors}}}"))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("address = 'http://{}'", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        axum::serve(listener, Router::new().fallback(answer)).await.unwrap();
+    });
+    url
+}
+
+#[tokio::test]
+async fn errors_in_an_answer_refuse_the_record() {
+    let url = listing_server().await;
+    let mut output = open(&format!("{url}\nbatch = true\nerrors_member = 'errors'")).await;
+    let mut load = testing::lines("one\ntwo\nwrong\nfour\n");
+    let Err(Failure::Reject(error)) = output.send(&mut load).await else { panic!("not refused") };
+    assert!(error.to_string().contains("a wrong one"), "{error}");
+    assert_eq!(load.first(), 2);
+    load.advance(1);
+    assert_eq!(output.send(&mut load).await.unwrap(), Sent::Done);
+    let mut output = open(&format!("{url}\nbatch = true")).await;
+    assert_eq!(output.send(&mut testing::lines("wrong\n")).await.unwrap(), Sent::Done);
 }
 
 #[tokio::test]
@@ -84,7 +113,7 @@ async fn each_record_is_a_request() {
 async fn the_status_says_whether_a_record_comes_again() {
     let (url, _) = server(answer).await;
     let mut output = open(&url).await;
-    for text in ["busy\n", "broken\n", "who\n"] {
+    for text in ["busy\n", "broken\n", "who\n", "gone\n"] {
         let mut load = testing::lines(&format!("good\n{text}good\n"));
         let failure = output.send(&mut load).await.unwrap_err();
         assert!(matches!(failure, Failure::Retry(_)), "{failure:?}");
