@@ -4,6 +4,7 @@ mod amqp;
 mod answer;
 mod cassandra;
 mod elasticsearch;
+mod graphite;
 mod influxdb;
 mod kafka;
 mod nagios;
@@ -11,6 +12,7 @@ mod nats;
 mod otlp;
 mod prometheus;
 mod relay;
+mod services;
 mod smtp;
 mod syslog;
 mod web_hook;
@@ -23,12 +25,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         amqp::trials(),
         cassandra::trials(),
         elasticsearch::trials(),
+        graphite::trials(),
         influxdb::trials(),
         kafka::trials(),
         nagios::trials(),
         otlp::trials(),
         nats::trials(),
         prometheus::trials(),
+        services::trials(),
         smtp::trials(),
         syslog::trials(),
         web_hook::trials(),

@@ -10,8 +10,7 @@ use libtest_mimic::Trial;
 
 use crate::harness::Engine;
 use crate::harness::Place;
-use crate::harness::server::Server;
-use crate::harness::server::free_port;
+use crate::harness::carbon;
 use crate::suite::test_with;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -28,38 +27,17 @@ pub(crate) fn trials() -> Vec<Trial> {
 const METRICS: u64 = 20;
 const PART: u64 = 300;
 
-fn start(place: &Place, port: u16) -> anyhow::Result<Server> {
-    let mut command = Command::new("carbon-cache");
-    command.arg(format!("--config={}", place.path("conf/carbon.conf").display()));
-    command.arg(format!("--pidfile={}", place.path("carbon.pid").display()));
-    command.args(["--nodaemon", "start"]).current_dir(place.path("."));
-    Server::start(command, port)
-}
-
 fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
-    let (port, pickle, query) = (free_port()?, free_port()?, free_port()?);
-    let (protocol, to) = if are_pickled { ("pickle", pickle) } else { ("tcp", port) };
+    let ports = carbon::Ports::free()?;
+    let (protocol, to) = if are_pickled { ("pickle", ports.pickles) } else { ("tcp", ports.lines) };
     let place = Place::new(&format!(
         "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
          decoder = ''\n\
          [out]\ntype = 'CarbonOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
          address = '127.0.0.1:{to}'\nprotocol = '{protocol}'\nretries = {{ delay = '20ms', max_delay = '100ms' }}\n"
     ))?;
-    let folder = place.path(".").display().to_string();
-    place.write(
-        "conf/carbon.conf",
-        &format!(
-            "[cache]\nSTORAGE_DIR = {folder}/\nCONF_DIR = {folder}/conf/\n\
-             LOG_DIR = {folder}/log/\nPID_DIR = {folder}/\nLOCAL_DATA_DIR = {folder}/whisper/\n\
-             USER =\nLINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = {port}\n\
-             PICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = {pickle}\n\
-             CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = {query}\n\
-             MAX_UPDATES_PER_SECOND = 5\nMAX_CREATES_PER_MINUTE = inf\n\
-             ENABLE_TAGS = False\nWHISPER_AUTOFLUSH = True\n"
-        ),
-    )?;
-    place.write("conf/storage-schemas.conf", "[all]\npattern = .*\nretentions = 60s:1d\n")?;
-    let mut carbon = start(&place, port)?;
+    carbon::configure(&place, ports, 5)?;
+    let mut server = carbon::start(&place, ports)?;
     let mut engine = place.run(&[])?;
     let mut stream = TcpStream::connect(engine.address("lines")?)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 60 * 60;
@@ -72,8 +50,8 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
             engine.wait_for("the first metric to be stored", |_| {
                 [0, METRICS - 1].iter().any(|metric| holds(&place, *metric, &[first])).then_some(())
             })?;
-            drop(carbon);
-            carbon = start(&place, port)?;
+            drop(server);
+            server = carbon::start(&place, ports)?;
         }
         for number in part * PART..(part + 1) * PART {
             let (value, time) = (number * 3 + 1, now - 60 * (3 * PART + 10 - number));
@@ -87,7 +65,7 @@ fn points_are_kept(are_pickled: bool) -> anyhow::Result<()> {
         expect(&place, &mut engine, metric, &points)?;
     }
     engine.stop()?.expect_code(0)?;
-    drop(carbon);
+    drop(server);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! deadline and ends early when the process does. A process is ended by its own id, at the latest
 //! when its [`Engine`] is dropped.
 
+pub(crate) mod carbon;
 pub(crate) mod cassandra;
 pub(crate) mod http;
 pub(crate) mod moments;

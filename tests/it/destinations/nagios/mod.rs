@@ -1,15 +1,11 @@
-//! Checks in a real Nagios 4, by its command file, through a real NSCA and through its `cmd.cgi`.
+//! Checks in a real Nagios 4, by its command file, through a real NSCA and over HTTP.
+
+mod web;
 
 use std::collections::HashSet;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
-use std::process::Stdio;
 
 use anyhow::Context;
 use libtest_mimic::Trial;
@@ -22,7 +18,6 @@ use crate::suite::test_with;
 
 /// How many checks are sent while NSCA is killed.
 const CHECKS: usize = 200;
-const CGI: &str = "/usr/lib/cgi-bin/nagios4";
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -41,17 +36,10 @@ pub(super) fn trials() -> Vec<Trial> {
             "destinations::nagios_alerts_when_nothing_is_heard_any_more",
             when_nothing_is_heard,
         ),
-        by_cmd_cgi_trial(),
     ]
-}
-
-/// The package of the web pages brings a web server along: it is only run where they are.
-fn by_cmd_cgi_trial() -> Trial {
-    let name = "destinations::nagios_sees_states_by_cmd_cgi";
-    if std::path::Path::new(CGI).join("cmd.cgi").is_file() {
-        return test_with(&["nagios4"], name, by_cmd_cgi);
-    }
-    Trial::test(name, || Ok(())).with_ignored_flag(true).with_kind("no cmd.cgi")
+    .into_iter()
+    .chain(web::trials())
+    .collect()
 }
 
 /// Whom the programs become where root starts them; they refuse to be root.
@@ -295,115 +283,6 @@ fn when_nothing_is_heard() -> anyhow::Result<()> {
     expect(&mut engine, &place, "SERVICE ALERT: web01;heard;CRITICAL;HARD;1;nothing was heard")?;
     writeln!(stream, "OK: back")?;
     expect(&mut engine, &place, "SERVICE ALERT: web01;heard;OK;HARD;1;back")?;
-    engine.stop()?.expect_code(0)?;
-    Ok(())
-}
-
-/// Runs `cmd.cgi` for each request, as a web server would for the user `admin`.
-fn serve_cgi(listener: TcpListener, config: PathBuf) {
-    for stream in listener.incoming().flatten() {
-        let config = config.clone();
-        std::thread::spawn(move || answer_cgi(stream, &config));
-    }
-}
-
-fn answer_cgi(mut stream: TcpStream, config: &std::path::Path) -> anyhow::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let header = |name: &str| {
-        let find = |line: &String| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        };
-        lines.iter().find_map(find).unwrap_or_default()
-    };
-    let mut words = lines.first().context("no request")?.split(' ');
-    let (method, path) = (words.next().context("no method")?, words.next().context("no path")?);
-    // admin:right
-    if header("authorization") != "Basic YWRtaW46cmlnaHQ=" {
-        write!(
-            stream,
-            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        )?;
-        return Ok(());
-    }
-    let length: usize = header("content-length").parse().unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    let mut child = Command::new(format!("{CGI}/cmd.cgi"))
-        .env("NAGIOS_CGI_CONFIG", config)
-        .env("REMOTE_USER", "admin")
-        .env("REQUEST_METHOD", method)
-        .env("QUERY_STRING", query)
-        .env("CONTENT_TYPE", header("content-type"))
-        .env("CONTENT_LENGTH", length.to_string())
-        .env("HTTP_COOKIE", header("cookie"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    child.stdin.take().context("stdin is piped")?.write_all(&body)?;
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
-    let (head, page) = text.split_once("\n\n").context("the answer has no head")?;
-    let head = head.lines().map(|line| format!("{line}\r\n")).collect::<String>();
-    let length = page.len();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{page}"
-    )?;
-    Ok(())
-}
-
-fn by_cmd_cgi() -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let port = listener.local_addr()?.port();
-    let config = |password: &str, service: &str| {
-        format!(
-            "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
-             decoder = ''\n\
-             [web]\ntype = 'NagiosOutput'\nmessage_matcher = \"Type == 'lines'\"\n\
-             url = 'http://127.0.0.1:{port}/nagios4/cgi-bin/cmd.cgi'\nusername = 'admin'\n\
-             password = '{password}'\nnagios_host = 'web01'\n\
-             nagios_service_description = '{service}'\nresponse_header_timeout = '20s'\n\
-             retries = {{ delay = '50ms', max_delay = '200ms' }}\n"
-        )
-    };
-    let place = Place::new(&config("wrong", "cgi"))?;
-    configure(&place, &["cgi"])?;
-    let _nagios = start(&place)?;
-    let cgi_config = place.path("cgi.cfg");
-    std::thread::spawn(move || serve_cgi(listener, cgi_config));
-    let mut engine = place.run(&[])?;
-    let mut stream = TcpStream::connect(engine.address("lines")?)?;
-    writeln!(stream, "WARNING: by web | a=1")?;
-    engine.wait_for("it to be told of the password", |engine| {
-        engine.stderr().contains("look at `username` and `password`").then_some(())
-    })?;
-    engine.stop()?;
-    place.configure(&config("right", "cgi"))?;
-    let mut engine = place.run(&[])?;
-    expect(&mut engine, &place, "SERVICE ALERT: web01;cgi;WARNING;HARD;1;by web")?;
-    let mut stream = TcpStream::connect(engine.address("lines")?)?;
-    writeln!(stream, "OK: again")?;
-    expect(&mut engine, &place, "SERVICE ALERT: web01;cgi;OK;HARD;1;again")?;
-    engine.stop()?.expect_code(0)?;
-    // A service that Nagios does not know is refused, and says so.
-    place.configure(&config("right", "none"))?;
-    let mut engine = place.run(&[])?;
-    let mut stream = TcpStream::connect(engine.address("lines")?)?;
-    writeln!(stream, "OK: again")?;
-    engine.wait_for("the reason", |engine| {
-        engine.stderr().contains("a record was refused").then_some(())
-    })?;
     engine.stop()?.expect_code(0)?;
     Ok(())
 }
