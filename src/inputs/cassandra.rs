@@ -22,8 +22,10 @@ use super::daemon::Daemon;
 use super::daemon::Report;
 use super::daemon::Watched;
 use crate::message::Builder;
+use crate::net::Tls;
 use crate::net::cassandra::Target;
 use crate::net::cassandra::explained;
+use crate::net::cassandra::tls_wanted;
 use crate::plugin::Defaults;
 use crate::plugin::Described;
 use crate::plugin::Input;
@@ -52,6 +54,11 @@ pub(super) struct CassandraInput {
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Written")]
     timeout: Duration,
+    /// Whether TLS is spoken; it is not where this is left out.
+    use_tls: Option<bool>,
+    /// How TLS is spoken. The certificate of the node is checked for its address, or for `server_name`
+    /// where that is given.
+    tls: Option<Tls>,
 }
 
 impl Default for CassandraInput {
@@ -61,6 +68,8 @@ impl Default for CassandraInput {
             username: String::new(),
             password: None,
             timeout: Duration::from_secs(10),
+            use_tls: None,
+            tls: None,
         }
     }
 }
@@ -79,6 +88,7 @@ impl Described for CassandraInput {
             "`{}` is no address of a node, expected `host:port`",
             self.address
         );
+        tls_wanted(self.use_tls, self.tls.as_ref())?;
         Ok(())
     }
 }
@@ -191,6 +201,7 @@ impl Node {
             datacenter: "",
             consistency: Consistency::One,
             timeout: self.settings.timeout,
+            tls: tls_wanted(self.settings.use_tls, self.settings.tls.as_ref())?,
         };
         Ok(target.open().await?)
     }

@@ -93,6 +93,10 @@ pub enum Error {
         /// What the driver says, and what to do.
         told: String,
     },
+    /// The TLS of its driver does not start.
+    #[cfg(feature = "cassandra")]
+    #[error("cannot set up tls for cassandra: {0}")]
+    OpenSsl(String),
     /// The HTTP client cannot be built.
     #[error("cannot build the http client")]
     Client(#[source] reqwest::Error),

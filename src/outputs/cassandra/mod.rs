@@ -142,7 +142,7 @@ impl Output for CassandraOutput {
 
 impl CassandraOutput {
     async fn connect(&self) -> anyhow::Result<Session> {
-        let session = self.settings.target().open().await?;
+        let session = self.settings.target()?.open().await?;
         let made = series::schema(&self.settings);
         for text in &made {
             run(&session, text).await?;

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::source::Source;
 use crate::message::Places;
+use crate::net::Tls;
 use crate::net::cassandra::Target;
+use crate::net::cassandra::tls_wanted;
 use crate::stdx::duration;
 use crate::stdx::secret::Secret;
 
@@ -73,6 +75,11 @@ pub(super) struct Settings {
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Written")]
     timeout: Duration,
+    /// Whether TLS is spoken; it is not where this is left out.
+    use_tls: Option<bool>,
+    /// How TLS is spoken. The certificates of the nodes are checked for their addresses, or for
+    /// `server_name` where that is given.
+    tls: Option<Tls>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
@@ -114,6 +121,8 @@ impl Default for Settings {
             max_batch_rows: 100,
             max_requests: 32,
             timeout: Duration::from_secs(10),
+            use_tls: None,
+            tls: None,
         }
     }
 }
@@ -152,12 +161,17 @@ impl Settings {
             !self.create_schema || !self.keyspace.is_empty(),
             "`create_schema` needs `keyspace`"
         );
+        tls_wanted(self.use_tls, self.tls.as_ref())?;
         Ok(())
     }
 
     /// Whom to open a session with.
-    pub(super) fn target(&self) -> Target<'_> {
-        Target {
+    ///
+    /// # Errors
+    /// When the settings of TLS do not work.
+    pub(super) fn target(&self) -> anyhow::Result<Target<'_>> {
+        Ok(Target {
+            tls: tls_wanted(self.use_tls, self.tls.as_ref())?,
             nodes: &self.nodes,
             only_these: false,
             username: &self.username,
@@ -175,7 +189,7 @@ impl Settings {
                 Agreement::LocalOne => Consistency::LocalOne,
             },
             timeout: self.timeout,
-        }
+        })
     }
 
     /// The statement that is prepared, unless records are statements themselves.

@@ -10,9 +10,13 @@ use crate::harness::Place;
 use crate::harness::cassandra;
 use crate::harness::server::Server;
 use crate::harness::server::free_port;
+use crate::tls::certificates::Authority;
 
 pub(super) fn trials() -> Vec<Trial> {
-    vec![cassandra::trial("destinations::cassandra_holds_each_row_once", each_row_once)]
+    vec![
+        cassandra::trial("destinations::cassandra_holds_each_row_once", each_row_once),
+        cassandra::trial("destinations::cassandra_is_written_to_over_tls", over_tls),
+    ]
 }
 
 const ACCESS: &str = "nodes = ['127.0.0.1:PORT']\nkeyspace = 'heka'\nusername = 'cassandra'\n\
@@ -117,5 +121,81 @@ fn ask_for_trends(port: u16) -> anyhow::Result<()> {
     // From midnight on: the line of 00:00 is number 1 280.
     let last = hours.last().copied().unwrap_or_default();
     anyhow::ensure!(last == "1500076800000 1309.5 1339", "{last}");
+    Ok(())
+}
+
+/// What makes a node speak TLS, and ask its clients for a certificate; with `is_plain_too` it also speaks
+/// without.
+fn encrypted(place: &Place, is_plain_too: bool) -> anyhow::Result<String> {
+    let folder = place.path("tls").display().to_string();
+    let both = place.read("tls/node.key") + &place.read("tls/node.pem");
+    place.write("tls/node.both", &both)?;
+    Ok(format!(
+        "client_encryption_options:\n  enabled: true\n  optional: {is_plain_too}\n  \
+         require_client_auth: true\n  ssl_context_factory:\n    \
+         class_name: org.apache.cassandra.security.PEMBasedSslContextFactory\n  \
+         keystore: {folder}/node.both\n  truststore: {folder}/ours.pem\n"
+    ))
+}
+
+/// Messages to a node that speaks nothing but TLS, and asks for certificates.
+fn over_tls() -> anyhow::Result<()> {
+    let (port, storage_port) = (free_port()?, free_port()?);
+    let config = |tls: &str| {
+        format!(
+            "[lines]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'TokenSplitter'\n\
+             decoder = 'pairs'\n[pairs]\ntype = 'LogfmtDecoder'\n\
+             [series]\ntype = 'CassandraOutput'\n{ACCESS}create_schema = true\n\
+             time_series = 'points'\n{tls}"
+        )
+        .replace("PORT", &port.to_string())
+    };
+    let place = Place::new("")?;
+    let folder = place.path("tls");
+    let ours = Authority::new(&folder, "ours")?;
+    ours.sign("node", &["cassandra.example.com"])?;
+    ours.sign("client", &["client"])?;
+    Authority::new(&folder, "theirs")?.sign("stranger", &["client"])?;
+    let start = |is_plain_too: bool| {
+        let more = encrypted(&place, is_plain_too)?;
+        Server::start(cassandra::node_with(&place, port, storage_port, &more)?, port)
+    };
+    let tls = |root: &str, certificate: &str, name: &str| {
+        format!(
+            "use_tls = true\n[series.tls]\nroot_cafile = 'DIR/tls/{root}.pem'\n\
+             cert_file = 'DIR/tls/{certificate}.pem'\nkey_file = 'DIR/tls/{certificate}.key'\n\
+             server_name = '{name}'\n"
+        )
+    };
+    let node = start(false)?;
+    let name = "cassandra.example.com";
+    for (settings, told) in [
+        (String::new(), "give `use_tls = true`"),
+        (tls("theirs", "client", name), "is `root_cafile` the authority of the nodes"),
+        (tls("ours", "client", "elsewhere.example.com"), "is their certificate for the address"),
+        (tls("ours", "client", ""), "is their certificate for the address"),
+        (tls("ours", "stranger", name), "cannot reach cassandra"),
+    ] {
+        place.configure(&config(&settings))?;
+        let mut engine = place.run(&[])?;
+        let mut stream = TcpStream::connect(engine.address("lines")?)?;
+        stream.write_all(b"n=1\n")?;
+        engine.wait_for(told, |engine| engine.stderr().contains(told).then_some(()))?;
+        engine.stop()?;
+    }
+    // It ends well when everything is delivered, what the others could not send too.
+    place.configure(&config(&tls("ours", "client", name)))?;
+    let mut engine = place.run(&["--until-done", "--idle", "1s"])?;
+    let mut stream = TcpStream::connect(engine.address("lines")?)?;
+    stream.write_all(b"n=6\n")?;
+    drop(stream);
+    engine.finish()?.expect_code(0)?;
+    drop(node);
+    // It is asked without TLS.
+    let _node = start(true)?;
+    let mut engine = place.run(&[])?;
+    let ask = "SELECT count(*), max(value) FROM heka.points";
+    expect_rows(&mut engine, port, ask, "6 6\n")?;
+    engine.stop()?.expect_code(0)?;
     Ok(())
 }

@@ -58,6 +58,16 @@ pub(crate) fn trial(name: &str, run: Test) -> Trial {
 /// it stores stays in the place. It syncs what it acknowledges, which with the default it does later:
 /// a kill would take back what it has said.
 pub(crate) fn node(place: &Place, port: u16, storage_port: u16) -> anyhow::Result<Command> {
+    node_with(place, port, storage_port, "")
+}
+
+/// As [`node`], with more settings, in YAML.
+pub(crate) fn node_with(
+    place: &Place,
+    port: u16,
+    storage_port: u16,
+    more: &str,
+) -> anyhow::Result<Command> {
     let lib = folder().context("HEKA_CASSANDRA is not set")?.join("lib");
     let at = place.path("node").display().to_string();
     place.write(
@@ -72,7 +82,7 @@ pub(crate) fn node(place: &Place, port: u16, storage_port: u16) -> anyhow::Resul
              commitlog_sync: batch\n\
              hints_directory: {at}/hints\ndata_file_directories: [{at}/data]\n\
              commitlog_directory: {at}/commitlog\nsaved_caches_directory: {at}/saved\n\
-             cdc_raw_directory: {at}/cdc\nauto_snapshot: false\n"
+             cdc_raw_directory: {at}/cdc\nauto_snapshot: false\n{more}"
         ),
     )?;
     let mut command = Command::new("java");

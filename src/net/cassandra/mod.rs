@@ -1,6 +1,6 @@
 //! Sessions with Cassandra, and what its errors mean.
-//!
-//! The driver speaks without TLS here: what it offers for it would bring a second cryptography along.
+
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use scylla::policies::host_filter::AllowListHostFilter;
 use scylla::policies::retry::FallthroughRetryPolicy;
 
 use super::Error;
+use super::Tls;
 use crate::stdx::secret::Secret;
 
 /// How long connecting to a node may take.
@@ -35,6 +36,20 @@ pub struct Target<'a> {
     pub consistency: Consistency,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How TLS is spoken; it is not where this is left out.
+    pub tls: Option<Tls>,
+}
+
+/// Whether TLS is spoken with a cluster, and how.
+///
+/// # Errors
+/// When a file cannot be read or the settings contradict each other.
+pub fn tls_wanted(use_tls: Option<bool>, tls: Option<&Tls>) -> Result<Option<Tls>, Error> {
+    let wanted = Tls::wanted(use_tls, tls)?;
+    if let Some(tls) = &wanted {
+        tls::context(tls)?;
+    }
+    Ok(wanted)
 }
 
 impl Target<'_> {
@@ -57,6 +72,9 @@ impl Target<'_> {
             let allowed = allowed.map_err(|error| self.failed(explained(&error)))?;
             builder = builder.host_filter(Arc::new(allowed));
         }
+        if let Some(tls) = &self.tls {
+            builder = builder.tls_context(Some(tls::context(tls)?));
+        }
         if !self.datacenter.is_empty() {
             builder = builder.prefer_datacenter(self.datacenter.to_owned());
         }
@@ -70,7 +88,12 @@ impl Target<'_> {
         }
     }
 
-    fn failed(&self, told: String) -> Error {
+    fn failed(&self, mut told: String) -> Error {
+        let is_closed = ["reset", "eof", "broken", "closed"];
+        let lower = told.to_lowercase();
+        if self.tls.is_none() && is_closed.into_iter().any(|word| lower.contains(word)) {
+            told.push_str("; does the node ask for TLS? Then give `use_tls = true`");
+        }
         Error::Cassandra { nodes: self.nodes.join(", "), told }
     }
 }
@@ -92,6 +115,13 @@ pub fn explained(error: &(dyn std::error::Error + 'static)) -> String {
         "; give `username` and `password`"
     } else if knows("credentials") || knows("authentication") {
         "; `username` or `password` is wrong"
+    } else if knows("certificate verify failed") {
+        "; is `root_cafile` the authority of the nodes, and is their certificate for the address or for \
+         `server_name`?"
+    } else if knows("certificate required") || knows("bad certificate") {
+        "; the nodes ask for a certificate that their authority has signed: give `cert_file` and `key_file`"
+    } else if knows("wrong version number") {
+        "; the nodes do not speak TLS there: leave out `use_tls`"
     } else if knows("unauthorized") {
         "; grant the user what it needs"
     } else if knows("unconfigured table") {
