@@ -15,6 +15,9 @@ use super::Problem;
 use super::options;
 use crate::stdx::nearest::nearest;
 
+/// What is said where one of a few words is wanted, and something else stands there.
+const NO_WORD: &str = "wanted string or table";
+
 /// What was being read when an error came up, for the wording of it.
 pub(super) struct Reading<'a> {
     /// The file it stands in.
@@ -50,6 +53,11 @@ impl Reading<'_> {
         if message.starts_with("missing field") {
             let problem = Problem::error(format!("missing key `{word}`"));
             return (problem.at_labelled(&place, format!("{owner} needs it")), None);
+        }
+        if message == NO_WORD {
+            let problem = Problem::error("expected text, one of a few words").at(&place);
+            let help = format!("`heka plugins {}` says which", self.owner);
+            return (if self.family.is_some() { problem.help(help) } else { problem }, None);
         }
         (in_plain_words(message, word, known).at(&place), None)
     }

@@ -14,6 +14,7 @@ use super::decode::DecodeFailures;
 use super::decode::DecodeThreads;
 use super::decode::Opened;
 use super::decode::StreamPlan;
+use super::failures::Failures;
 use super::parts::Parts;
 use super::plan::Retries;
 use super::progress::Progress;
@@ -198,6 +199,8 @@ async fn supervise(
     changed: Arc<Notify>,
 ) {
     let retries = &plan.retries;
+    let (name, engine) = (plan.name.clone(), plan.engine.clone());
+    let failures = Failures::new("input", name, engine, desk.journal.clone());
     let mut backoff =
         Backoff::new(retries.delay, retries.max_delay, retries.max_jitter, retries.max_retries);
     loop {
@@ -230,11 +233,13 @@ async fn supervise(
         counters.failing.set(1.0);
         let input = &*plan.name;
         let Some(wait) = backoff.next_wait() else {
+            failures.ended(&error, backoff.tried());
             tracing::error!(input, error, "an input has failed and no retry is left");
             state.has_failed.store(!plan.can_exit, Ordering::Release);
             break;
         };
         let seconds = wait.as_secs_f64();
+        failures.failed(&error, backoff.tried());
         tracing::warn!(input, error, seconds, "an input has failed and will start again");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -22,6 +22,7 @@ mod coding;
 mod counters;
 mod decode;
 mod delivery;
+mod failures;
 mod inputs;
 mod listening;
 mod memory;

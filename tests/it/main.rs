@@ -14,6 +14,7 @@ mod destinations;
 mod docs;
 mod editor;
 mod engine;
+mod errors;
 mod filter;
 mod harness;
 mod heka_test;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         quickstart::trials(),
         configurations::trials(),
         engine::trials(),
+        errors::trials(),
         docs::trials(),
         editor::trials(),
         filter::trials(),

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::feeder::Feeder;
 use self::feeder::Seed;
 use super::counters::OutputCounters;
+use super::failures::Failures;
 use super::plan::Retries;
 use super::routing::Routing;
 use crate::journal::Journal;
@@ -209,6 +210,12 @@ impl Deliveries {
                     ticker_interval: plan.ticker_interval,
                     retries: plan.retries.clone(),
                     counters: plan.counters.clone(),
+                    failures: Failures::new(
+                        "output",
+                        plan.context.name.clone(),
+                        plan.context.engine.clone(),
+                        self.journal.clone(),
+                    ),
                 }
                 .run(),
             ),

@@ -16,6 +16,7 @@ use super::letters;
 use crate::journal::Journal;
 use crate::journal::Position;
 use crate::pipeline::counters::OutputCounters;
+use crate::pipeline::failures::Failures;
 use crate::pipeline::plan::Retries;
 use crate::plugin::Failure;
 use crate::plugin::Output;
@@ -43,6 +44,7 @@ pub(super) struct Task {
     pub(super) ticker_interval: Duration,
     pub(super) retries: Retries,
     pub(super) counters: Arc<OutputCounters>,
+    pub(super) failures: Failures,
 }
 
 /// Why the loop over an open output was left.
@@ -87,7 +89,7 @@ impl Task {
             let mut output = match (self.make)() {
                 Ok(output) => output,
                 Err(error) => {
-                    self.end(&error);
+                    self.end(&error, backoff.tried());
                     break;
                 }
             };
@@ -95,14 +97,14 @@ impl Task {
             let wait = match left {
                 Left::Stopped => None,
                 Left::Hopeless(error) => {
-                    self.end(&error);
+                    self.end(&error, backoff.tried());
                     None
                 }
                 Left::Failed(error) => {
                     let wait = backoff.next_wait();
                     match wait {
                         Some(wait) => self.tell(&error, wait, backoff.tried()),
-                        None => self.end(&error.context("no retry is left")),
+                        None => self.end(&error.context("no retry is left"), backoff.tried()),
                     }
                     wait
                 }
@@ -137,6 +139,7 @@ impl Task {
         if tried.is_power_of_two() {
             let (output, error) = (&*self.context.name, format!("{error:#}"));
             let seconds = wait.as_secs_f64();
+            self.failures.failed(&error, tried);
             tracing::warn!(output, error, tried, seconds, "an output failed and will try again");
         }
     }
@@ -173,8 +176,9 @@ impl Task {
         }
     }
 
-    fn end(&self, error: &anyhow::Error) {
+    fn end(&self, error: &anyhow::Error, tried: u32) {
         let (output, error) = (&*self.context.name, format!("{error:#}"));
+        self.failures.ended(&error, tried);
         tracing::error!(output, error, "an output has ended");
         // It holds nothing back any more.
         self.journal.retire(output);
@@ -399,6 +403,7 @@ impl Task {
     fn succeeded(&self, backoff: &mut Backoff) {
         if backoff.tried() > 0 {
             tracing::info!(output = &*self.context.name, "an output works again");
+            self.failures.is_back();
             backoff.reset();
         }
         self.shared.is_failing.store(false, Ordering::Release);
