@@ -148,7 +148,11 @@ pub(super) fn first_text(message: &Message<'_>, name: &str) -> String {
 
 /// Bytes that a field has in hexadecimal; none where it has not.
 pub(super) fn id(message: &Message<'_>, name: &str) -> Vec<u8> {
-    let written = first_text(message, name);
+    bytes(&first_text(message, name))
+}
+
+/// The bytes that hexadecimal digits are of; none where they are no such.
+pub(super) fn bytes(written: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(written.get(at..at + 2)?, 16).ok();
     (0..written.len()).step_by(2).map(byte).collect::<Option<_>>().unwrap_or_default()
 }

@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::Method;
 use reqwest::Url;
@@ -57,14 +59,14 @@ use crate::stdx::secret::Secret;
 /// A load gets no more records at this size, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Sends messages by OTLP over HTTP. Those that OtlpInput made of logs and metrics are what they were; all
-/// others are records of logs, or with `metrics = true` a gauge for each number.
+/// Sends messages by OTLP over HTTP. Those that OtlpInput made of logs, metrics and spans are what they were;
+/// all others are records of logs, or with `metrics = true` a gauge for each number.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Settings")]
 pub(super) struct OtlpOutput {
     settings: Settings,
     naming: Naming,
-    open: Option<(Url, Url, Sender)>,
+    open: Option<(Urls, Sender)>,
     /// Why the first records of the load that comes next are refused.
     refused: VecDeque<anyhow::Error>,
 }
@@ -72,7 +74,7 @@ pub(super) struct OtlpOutput {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
-    /// The URL, before `/v1/logs` and `/v1/metrics`.
+    /// The URL, before `/v1/logs`, `/v1/metrics` and `/v1/traces`.
     address: String,
     /// Who sends, for Basic authentication; nobody where empty.
     username: String,
@@ -145,7 +147,7 @@ impl JsonSchema for OtlpOutput {
 
 impl Described for OtlpOutput {
     const NAME: &'static str = "OtlpOutput";
-    const ABOUT: &'static str = "Sends logs and metrics to collectors of OpenTelemetry.";
+    const ABOUT: &'static str = "Sends logs, metrics and spans to collectors of OpenTelemetry.";
     const EXAMPLE: &'static str = "[OtlpOutput]\nmessage_matcher = \"Type =~ /^otlp/\"\n\
         address = \"https://collector.example.com:4318\"\n";
     const DEFAULTS: Defaults = Defaults { encoder: Some("ProtobufEncoder"), ..Defaults::NONE };
@@ -187,10 +189,19 @@ impl Output for OtlpOutput {
 enum Signal {
     Logs,
     Metrics,
+    Traces,
+}
+
+/// Where requests go.
+#[derive(Debug)]
+struct Urls {
+    logs: Url,
+    metrics: Url,
+    traces: Url,
 }
 
 impl OtlpOutput {
-    fn sender(&self) -> anyhow::Result<(Url, Url, Sender)> {
+    fn sender(&self) -> anyhow::Result<(Urls, Sender)> {
         let settings = &self.settings;
         let options = ClientOptions {
             timeout: Some(settings.http_timeout).filter(|timeout| !timeout.is_zero()),
@@ -215,11 +226,17 @@ impl OtlpOutput {
             compression: settings.compression,
         };
         let base = settings.address.trim_end_matches('/');
-        Ok((url(&format!("{base}/v1/logs"))?, url(&format!("{base}/v1/metrics"))?, sender))
+        let urls = Urls {
+            logs: url(&format!("{base}/v1/logs"))?,
+            metrics: url(&format!("{base}/v1/metrics"))?,
+            traces: url(&format!("{base}/v1/traces"))?,
+        };
+        Ok((urls, sender))
     }
 
-    fn signal(&self, message: &Message<'_>) -> Signal {
+    fn signal(&self, message: &Message<'_>, spans: &mut traces::Seen) -> Signal {
         match message.message_type() {
+            traces::SPAN | traces::EVENT if spans.is_traced(message) => Signal::Traces,
             b"otlp.metric" => Signal::Metrics,
             b"otlp.log" => Signal::Logs,
             _ if self.settings.metrics => Signal::Metrics,
@@ -230,8 +247,10 @@ impl OtlpOutput {
     /// Sends all records that are of the same kind as the first.
     async fn send_alike(&mut self, load: &mut Load) -> Result<(), Failure> {
         let lost = || Failure::Retry(anyhow!("the message is not there"));
-        let signal = self.signal(&load.message(load.first()).ok_or_else(lost)?);
-        let is_alike = |at: &usize| load.message(*at).is_some_and(|it| self.signal(&it) == signal);
+        let mut spans = traces::Seen::default();
+        let signal = self.signal(&load.message(load.first()).ok_or_else(lost)?, &mut spans);
+        let is_alike =
+            |at: &usize| load.message(*at).is_some_and(|it| self.signal(&it, &mut spans) == signal);
         let (mut alike, others): (Vec<usize>, Vec<usize>) =
             (load.first()..load.encoded.len()).partition(is_alike);
         let mut size = alike.len();
@@ -242,8 +261,8 @@ impl OtlpOutput {
             let rejected = match &answer {
                 None => None,
                 Some(answer) if answer.is_taken() => partial(signal, answer),
-                Some(answer) if answer.is_refused() && size > 1 => {
-                    size = size.div_ceil(2);
+                Some(answer) if answer.is_refused() && half(load, &alike, size) < size => {
+                    size = half(load, &alike, size);
                     continue;
                 }
                 Some(_) => {
@@ -278,8 +297,7 @@ impl OtlpOutput {
     }
 
     async fn ask(&self, url: &Url, body: Vec<u8>) -> Result<Answer, Failure> {
-        let (_, _, sender) =
-            self.open.as_ref().context("it is not open").map_err(Failure::Retry)?;
+        let (_, sender) = self.open.as_ref().context("it is not open").map_err(Failure::Retry)?;
         sender.send(url, body).await.map_err(Failure::Retry)
     }
 
@@ -290,23 +308,35 @@ impl OtlpOutput {
         signal: Signal,
         records: &[usize],
     ) -> Result<(Url, Vec<u8>, usize), Failure> {
-        let (logs, metrics, _) =
-            self.open.as_ref().context("it is not open").map_err(Failure::Retry)?;
+        let (urls, _) = self.open.as_ref().context("it is not open").map_err(Failure::Retry)?;
         let messages = records.iter().filter_map(|at| load.message(*at));
         Ok(match signal {
             Signal::Logs => {
                 let body = logs::request(messages).encode_to_vec();
-                (logs.clone(), body, records.len())
+                (urls.logs.clone(), body, records.len())
             }
             Signal::Metrics => {
                 let request = metrics::request(messages, &mut self.naming);
                 let scopes = request.resource_metrics.iter().flat_map(|it| &it.scope_metrics);
                 // Each metric has one point.
                 let points = scopes.map(|it| it.metrics.len()).sum();
-                (metrics.clone(), request.encode_to_vec(), points)
+                (urls.metrics.clone(), request.encode_to_vec(), points)
+            }
+            Signal::Traces => {
+                let (request, spans) = traces::request(messages);
+                (urls.traces.clone(), request.encode_to_vec(), spans)
             }
         })
     }
+}
+
+/// Half of the first `size` records at `alike`, or more: events stay with their span.
+fn half(load: &Load, alike: &[usize], size: usize) -> usize {
+    let is_event = |at: &usize| {
+        load.message(*at).is_some_and(|message| message.message_type() == traces::EVENT)
+    };
+    let half = size.div_ceil(2);
+    half + alike[half..size].iter().take_while(|at| is_event(at)).count()
 }
 
 /// How many were rejected, and why; an answer that cannot be read says nothing of it.
@@ -321,6 +351,11 @@ fn partial(signal: Signal, answer: &Answer) -> Option<(i64, String)> {
             let read = ExportMetricsServiceResponse::decode(&*answer.body).ok()?;
             let partial = read.partial_success?;
             (partial.rejected_data_points, partial.error_message)
+        }
+        Signal::Traces => {
+            let read = ExportTraceServiceResponse::decode(&*answer.body).ok()?;
+            let partial = read.partial_success?;
+            (partial.rejected_spans, partial.error_message)
         }
     };
     (count > 0).then_some((count, why))

@@ -100,9 +100,10 @@ fn sections(
             continue;
         }
         config.push_str(&format!("[it-{number}]\ntype = '{kind}'\n{common}{settings}\n"));
-        let place = match settings.contains("PORT") {
-            true => format!("127.0.0.1:{port}"),
-            false => "nobody-reads-this".to_owned(),
+        let place = if settings.contains("PORT") {
+            format!("127.0.0.1:{port}")
+        } else {
+            "nobody-reads-this".to_owned()
         };
         expected.push((format!("it-{number}"), place));
     }
@@ -170,7 +171,7 @@ fn back() -> anyhow::Result<()> {
     let port = free_port()?;
     let output = |name: &str, retries: &str| {
         format!(
-            "[{name}]\ntype = 'HttpOutput'\nmessage_matcher = \"Payload == 'x'\"\n\
+            "[{name}]\ntype = 'HttpOutput'\nmessage_matcher = \"Type == 'StdinInput'\"\n\
              encoder = 'PayloadEncoder'\naddress = 'http://127.0.0.1:{port}/'\n\
              retries = {{ delay = '10ms', max_delay = '100ms'{retries} }}\n"
         )

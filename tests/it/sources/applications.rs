@@ -26,6 +26,11 @@ pub(super) fn trials() -> Vec<Trial> {
             "sources::opentelemetry_of_python_is_heard_over_grpc",
             opentelemetry_of_python_over_grpc,
         ),
+        test_with(
+            &["node:@opentelemetry/exporter-trace-otlp-grpc"],
+            "sources::opentelemetry_of_node_is_heard_over_grpc",
+            opentelemetry_of_node_over_grpc,
+        ),
         test_with(&[python, node], "sources::examples_for_applications_run_as_printed", examples),
     ]
 }
@@ -137,6 +142,58 @@ fn opentelemetry_of_python_over_grpc() -> anyhow::Result<()> {
     Ok(())
 }
 
+const NODE: &str = "
+const address = process.argv[1];
+const { credentials } = require('@grpc/grpc-js');
+const { resourceFromAttributes } = require('@opentelemetry/resources');
+const { LoggerProvider, BatchLogRecordProcessor } = require('@opentelemetry/sdk-logs');
+const { MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics');
+const { TracerProvider, BatchSpanProcessor } = require('@opentelemetry/sdk-trace');
+const { OTLPLogExporter } = require('@opentelemetry/exporter-logs-otlp-grpc');
+const { OTLPMetricExporter } = require('@opentelemetry/exporter-metrics-otlp-grpc');
+const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-grpc');
+const settings = { url: 'http://' + address, compression: 'gzip', credentials: credentials.createInsecure() };
+const resource = resourceFromAttributes({ 'service.name': 'shop' });
+async function send() {
+  const processor = new BatchLogRecordProcessor({ exporter: new OTLPLogExporter(settings) });
+  const logs = new LoggerProvider({ resource, processors: [processor] });
+  const attributes = { article: 7, colors: ['red', 'blue'] };
+  logs.getLogger('orders').emit({ severityNumber: 17, severityText: 'ERROR', body: 'no stock', attributes });
+  await logs.shutdown();
+  const reader = new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter(settings) });
+  const meters = new MeterProvider({ resource, readers: [reader] });
+  meters.getMeter('lib', '1.2').createCounter('hits', { unit: '1' }).add(3, { page: 'home' });
+  await meters.shutdown();
+  const batches = new BatchSpanProcessor({ exporter: new OTLPTraceExporter(settings) });
+  const spans = new TracerProvider({ resource, spanProcessors: [batches] });
+  const span = spans.getTracer('lib').startSpan('checkout', { kind: 1, attributes: { items: 2 } });
+  span.addEvent('paid', { amount: 9.5 });
+  span.setStatus({ code: 2, message: 'too late' });
+  span.end();
+  await spans.shutdown();
+}
+send();
+";
+
+/// The official exporters of Node over gRPC: a log, a counter, a span with an event.
+fn opentelemetry_of_node_over_grpc() -> anyhow::Result<()> {
+    let (_place, mut engine, otlp, _) = start()?;
+    run("node", "-e", NODE, &[&otlp.to_string()])?;
+    expect_payload(&mut engine, "otlp.log", "no stock")?;
+    let log = [
+        ("severity_text", "", "ERROR"),
+        ("article", "", "7"),
+        ("colors", "", "[\"red\",\"blue\"]"),
+        ("resource.service.name", "", "shop"),
+    ];
+    expect(&mut engine, "otlp.log", &log)?;
+    let hits = [("name", "", "hits"), ("value", "1", "3"), ("page", "", "home")];
+    expect(&mut engine, "otlp.metric", &hits)?;
+    expect_span(&mut engine)?;
+    engine.stop()?.expect_code(0)?;
+    Ok(())
+}
+
 /// The same script with the exporters for gRPC and these settings of theirs.
 fn over_grpc(settings: &str) -> String {
     let script = PYTHON.replace(".proto.http import Compression", ".proto.grpc import *");
@@ -155,13 +212,13 @@ fn passed_on() -> anyhow::Result<()> {
     let (_place, mut collector, otlp, _) = start()?;
     let place = Place::new(&format!(
         "[OtlpInput]\naddress = '127.0.0.1:0'\n\
-         [OtlpOutput]\nmessage_matcher = \"Type == 'otlp.log' || Type == 'otlp.metric'\"\n\
+         [OtlpOutput]\nmessage_matcher = \"Type =~ /^otlp/\"\n\
          address = 'http://{otlp}'\nflush_interval = '20ms'\n"
     ))?;
     let mut engine = place.run(&[])?;
     let address = engine.address("OtlpInput")?;
     run("python3", "-c", PYTHON, &[&format!("http://{address}")])?;
-    expect_logs_and_metrics(&mut collector)?;
+    expect_all(&mut collector)?;
     engine.stop()?.expect_code(0)?;
     collector.stop()?.expect_code(0)?;
     Ok(())
@@ -170,6 +227,10 @@ fn passed_on() -> anyhow::Result<()> {
 /// Waits for all that the script has sent.
 fn expect_all(engine: &mut Engine) -> anyhow::Result<()> {
     expect_logs_and_metrics(engine)?;
+    expect_span(engine)
+}
+
+fn expect_span(engine: &mut Engine) -> anyhow::Result<()> {
     let span = [
         ("status", "", "error"),
         ("status_message", "", "too late"),

@@ -7,6 +7,7 @@ use anyhow::Context;
 use libtest_mimic::Trial;
 
 use super::daemons::expect;
+use super::daemons::shipped;
 use crate::harness::Place;
 use crate::suite::interpreter;
 use crate::suite::test_with;
@@ -15,9 +16,11 @@ pub(super) fn trials() -> Vec<Trial> {
     // The package lies in the folder of clients, with what it needs.
     let clients = std::env::var_os("HEKA_CLIENTS").map(PathBuf::from).unwrap_or_default();
     let package = clients.join("heka-py/heka/client.py").display().to_string();
+    let metlog_package = clients.join("heka-py/metlog/client.py").display().to_string();
     vec![
         test_with(&["jython", &package], "sources::the_client_for_python_is_heard", python),
         test_with(&["node:heka"], "sources::the_client_for_node_is_heard", node),
+        test_with(&["jython", &metlog_package], "sources::metlog_of_python_is_heard", metlog),
         test_with(&["node:mozlog"], "sources::mozlog_is_read", mozlog),
     ]
 }
@@ -59,21 +62,27 @@ tell(client(sys.argv[3], hmac=key('wrong')), 'in.wrong')
 tell(client(sys.argv[3], hmac=key('secret')), 'in.signed')
 ";
 
+/// Runs a script on Jython, with the folder of the clients and these ports.
+fn run_on_jython(place: &Place, script: &str, ports: &[u16]) -> anyhow::Result<()> {
+    place.write("client.py", script)?;
+    let clients = std::env::var("HEKA_CLIENTS").context("HEKA_CLIENTS is not set")?;
+    let output = Command::new("jython")
+        .arg(place.path("client.py"))
+        .arg(format!("{clients}/heka-py"))
+        .args(ports.iter().map(ToString::to_string))
+        .output()
+        .context("cannot start jython")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "jython: {stderr}");
+    Ok(())
+}
+
 /// The client for Python, unmodified: messages, a counter, and one that is signed.
 fn python() -> anyhow::Result<()> {
     let place = Place::new(BOTH)?;
     let mut engine = place.run(&[])?;
     let ports = [engine.address("plain")?.port(), engine.address("signed")?.port()];
-    place.write("client.py", PYTHON)?;
-    let clients = std::env::var("HEKA_CLIENTS").context("HEKA_CLIENTS is not set")?;
-    let output = Command::new("jython")
-        .arg(place.path("client.py"))
-        .arg(format!("{clients}/heka-py"))
-        .args(ports.map(|port| port.to_string()))
-        .output()
-        .context("cannot start jython")?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "jython: {stderr}");
+    run_on_jython(&place, PYTHON, &ports)?;
     for kind in ["in.plain", "in.signed"] {
         let fields =
             [("text", "", "x"), ("whole", "", "7"), ("part", "", "1.25"), ("nest.k", "", "v")];
@@ -82,6 +91,36 @@ fn python() -> anyhow::Result<()> {
     expect(&mut engine, "counter", &[("name", "", "hits"), ("rate", "", "1")])?;
     let finished = engine.stop()?.expect_code(0)?;
     anyhow::ensure!(!finished.stdout.contains("in.wrong"), "{}", finished.stdout);
+    Ok(())
+}
+
+const METLOG: &str = "
+import sys
+sys.path.insert(0, sys.argv[1])
+from metlog.config import client_from_dict_config
+sender = {'class': 'metlog.senders.UdpSender', 'host': '127.0.0.1', 'port': int(sys.argv[2])}
+client = client_from_dict_config({'logger': 'shop', 'severity': 6, 'sender': sender})
+fields = {'text': 'x', 'whole': 7, 'part': 1.25, 'nest': {'k': 'v'}}
+client.metlog('in.metlog', severity=4, payload='hello', fields=fields)
+client.incr('hits', 3)
+";
+
+/// What came before: its datagrams are JSON, into the configuration that is shipped.
+fn metlog() -> anyhow::Result<()> {
+    let changes = [
+        ("127.0.0.1:5565", "127.0.0.1:0"),
+        ("127.0.0.1:5566", "127.0.0.1:0"),
+        ("/var/log/mozlog", "DIR/logs"),
+    ];
+    let place = Place::new(&shipped("heka-clients.toml", &changes)?)?;
+    std::fs::create_dir_all(place.path("logs"))?;
+    let mut engine = place.run(&[])?;
+    let port = engine.address("metlog")?.port();
+    run_on_jython(&place, METLOG, &[port])?;
+    let fields = [("text", "", "x"), ("whole", "", "7"), ("part", "", "1.25"), ("nest.k", "", "v")];
+    expect(&mut engine, "in.metlog", &fields)?;
+    expect(&mut engine, "counter", &[("name", "", "hits"), ("rate", "", "1")])?;
+    engine.stop()?.expect_code(0)?;
     Ok(())
 }
 
