@@ -141,7 +141,8 @@ impl JsonSchema for NatsOutput {
 
 impl Described for NatsOutput {
     const NAME: &'static str = "NatsOutput";
-    const ABOUT: &'static str = "Publishes records to streams of NATS JetStream, each once.";
+    const ABOUT: &'static str =
+        "Publishes records to streams of NATS JetStream, each once within their duplicate window.";
     const EXAMPLE: &'static str = "[NatsOutput]\nmessage_matcher = \"Type == 'nginx.access'\"\n\
         servers = [\"nats://localhost:4222\"]\nsubject = \"logs.%{Type}\"\nstream = \"LOGS\"\n\
         stream_subjects = [\"logs.>\"]\n";
@@ -154,6 +155,10 @@ impl Described for NatsOutput {
 
 #[async_trait]
 impl Output for NatsOutput {
+    fn promise(&self) -> &'static str {
+        "once, where the last batch comes again within the stream's duplicate window; at least once after it"
+    }
+
     async fn open(&mut self, cx: &OutputContext) -> Result<(), Failure> {
         let hex = cx.journal_id.iter().map(|byte| format!("{byte:02x}"));
         self.prefix = format!("{}-{}", hex.collect::<String>(), cx.name);

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use heka::catalog::CATALOG;
 use heka::catalog::FEATURES;
 use heka::config;
@@ -21,12 +22,14 @@ use heka::pipeline::Plan;
 use heka::plugin::Kind;
 use libtest_mimic::Trial;
 
+use crate::harness::Place;
 use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("configurations::the_example_of_every_kind_loads", the_example_of_every_kind_loads),
         test("configurations::what_is_shipped_loads", what_is_shipped_loads),
+        test("configurations::what_is_shipped_runs", what_is_shipped_runs),
         test("configurations::mistakes_are_told_as_expected", mistakes_are_told_as_expected),
     ]
 }
@@ -100,6 +103,54 @@ fn what_is_shipped_loads() -> anyhow::Result<()> {
         problems.extend(found);
     }
     none(&problems)
+}
+
+/// Each starts and stops as it is, but for ports, which are free ones here, folders, which are the test's,
+/// and services on the net, which nobody is sent anything.
+fn what_is_shipped_runs() -> anyhow::Result<()> {
+    for path in toml_files(&root().join("config"))? {
+        let text = fs::read_to_string(&path)?;
+        if !config::load(&path, &surroundings()).1.is_empty() {
+            // A feature of cargo is not built.
+            continue;
+        }
+        let place = Place::new(&at_home(&text)).with_context(|| path.display().to_string())?;
+        let engine = place.run(&[])?;
+        let stderr = engine.stop().and_then(|it| it.expect_code(0)).map(|it| it.stderr);
+        let stderr = stderr.with_context(|| path.display().to_string())?;
+        // What asks for something that is not there here, says so and waits.
+        let is_wrong = |line: &&str| {
+            line.contains("ERROR")
+                || line.contains("has failed") && !line.contains("cannot connect")
+        };
+        let wrong = stderr.lines().find(is_wrong).unwrap_or_default();
+        anyhow::ensure!(wrong.is_empty(), "{}: {wrong}", path.display());
+    }
+    Ok(())
+}
+
+/// A configuration with free ports, and with folders below that of the test.
+fn at_home(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut line = line.replace("\"/var/", "\"DIR/var/").replace("\"/run/", "\"DIR/run/");
+        for host in ["127.0.0.1:", "0.0.0.0:", "[::]:"] {
+            while let Some(at) = line.find(host).map(|at| at + host.len()) {
+                let digits = line[at..].chars().take_while(char::is_ascii_digit).count();
+                line.replace_range(at..at + digits, "0");
+                line = line.replacen(host, &host.replace(':', "\u{0}"), 1);
+            }
+            line = line.replace('\0', ":");
+        }
+        if let Some(at) = line.find("https://") {
+            let rest = line[at + "https://".len()..].to_owned();
+            line.replace_range(at.., "http://127.0.0.1:1");
+            line.push_str(rest.find(['/', '"']).map_or("", |end| &rest[end..]));
+        }
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
 }
 
 /// Tells whether a configuration asks for a kind that this build is without.

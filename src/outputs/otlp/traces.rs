@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::span::Link;
 
 use super::attributes;
 use super::attributes::From;
+use crate::message::Field;
 use crate::message::Message;
 use crate::message::Value;
 
@@ -140,7 +141,7 @@ fn span(message: &Message<'_>) -> Span {
 /// Links are texts, `trace/span`.
 fn links(message: &Message<'_>) -> Vec<Link> {
     let field = message.fields().find(|field| field.name() == b"links");
-    let values = field.iter().flat_map(|field| field.values());
+    let values = field.iter().flat_map(Field::values);
     let texts = values.filter_map(|value| value.as_bytes());
     texts
         .filter_map(|text| {

@@ -171,7 +171,7 @@ fn back() -> anyhow::Result<()> {
     let port = free_port()?;
     let output = |name: &str, retries: &str| {
         format!(
-            "[{name}]\ntype = 'HttpOutput'\nmessage_matcher = \"Type == 'StdinInput'\"\n\
+            "[{name}]\ntype = 'HttpOutput'\nmessage_matcher = \"Type == 'stdin'\"\n\
              encoder = 'PayloadEncoder'\naddress = 'http://127.0.0.1:{port}/'\n\
              retries = {{ delay = '10ms', max_delay = '100ms'{retries} }}\n"
         )

@@ -1,12 +1,14 @@
 //! Log files that a real logrotate turns over, and very many at once.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::Trial;
 
 use crate::harness::Engine;
 use crate::harness::Place;
+use crate::harness::server::Server;
 use crate::suite::test;
 use crate::suite::test_with;
 
@@ -15,13 +17,18 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         test_with(&programs, "sources::logs_that_are_created_anew_lose_no_line", created),
         test_with(&programs, "sources::logs_that_are_copied_and_cut_lose_no_line", copied),
+        test_with(
+            &["bindfs", "umount", "logrotate"],
+            "sources::logs_on_a_file_system_that_tells_nothing_lose_no_line",
+            silent,
+        ),
         test("sources::five_thousand_files_are_read_at_once", many_files),
     ]
 }
 
-fn place(section: &str) -> anyhow::Result<Place> {
+fn place(folder: &str, section: &str) -> anyhow::Result<Place> {
     Place::new(&format!(
-        "[LogstreamerInput]\nlog_directory = 'DIR/logs'\n{section}\n\
+        "[LogstreamerInput]\nlog_directory = 'DIR/{folder}'\n{section}\n\
          [PayloadEncoder]\nappend_newlines = false\n[copy]\ntype = 'FileOutput'\n\
          message_matcher = \"Type == 'logfile'\"\npath = 'DIR/out'\nencoder = 'PayloadEncoder'\n"
     ))
@@ -40,18 +47,48 @@ fn wait_for_lines(engine: &mut Engine, place: &Place, count: usize) -> anyhow::R
 }
 
 fn created() -> anyhow::Result<()> {
-    rotated("create", "nocompress")?;
-    rotated("create", "compress")
+    rotated("create", "nocompress", "logs")?;
+    rotated("create", "compress", "logs")
 }
 
 fn copied() -> anyhow::Result<()> {
-    rotated("copytruncate", "nocompress")?;
-    rotated("copytruncate", "compress")
+    rotated("copytruncate", "nocompress", "logs")?;
+    rotated("copytruncate", "compress", "logs")
+}
+
+/// What is written on the other side of such a file system, as on that of NFS, the system does not tell of.
+fn silent() -> anyhow::Result<()> {
+    rotated("create", "nocompress", "seen")?;
+    rotated("copytruncate", "compress", "seen")
+}
+
+/// The folder `logs` seen in another place, through a file system of its own.
+struct Seen(Server, PathBuf);
+
+impl Seen {
+    fn mount(place: &Place) -> anyhow::Result<Seen> {
+        let (logs, seen) = (place.path("logs"), place.path("seen"));
+        std::fs::create_dir_all(&seen)?;
+        let mut command = Command::new("bindfs");
+        command.args(["-f", "--no-allow-other"]).arg(&logs).arg(&seen);
+        let mut server = Server::spawn(command)?;
+        let file = seen.join("app.log");
+        server.wait_for("what it shows", |_| file.exists().then_some(()))?;
+        Ok(Seen(server, seen))
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        let Seen(_server, path) = self;
+        let _ = Command::new("umount").arg(path).output();
+    }
 }
 
 /// A log that is rotated four times while it is read: every line comes once and in order.
-fn rotated(mode: &str, packing: &str) -> anyhow::Result<()> {
+fn rotated(mode: &str, packing: &str, read_in: &str) -> anyhow::Result<()> {
     let place = place(
+        read_in,
         "file_match = 'app\\.log\\.?(?P<Seq>\\d*)(\\.gz)?'\npriority = ['^Seq']\nrescan_interval = '200ms'",
     )?;
     place.write("logs/app.log", "")?;
@@ -63,6 +100,7 @@ fn rotated(mode: &str, packing: &str) -> anyhow::Result<()> {
             "{folder}/logs/app.log {{\n{user} rotate 9\n {mode}\n {packing}\n missingok\n}}\n"
         ),
     )?;
+    let _seen = (read_in != "logs").then(|| Seen::mount(&place)).transpose()?;
     let mut engine = place.run(&[])?;
     let mut written = String::new();
     for round in 0..5 {
@@ -86,6 +124,7 @@ fn rotated(mode: &str, packing: &str) -> anyhow::Result<()> {
 fn many_files() -> anyhow::Result<()> {
     const FILES: usize = 5000;
     let place = place(
+        "logs",
         "file_match = '(?P<Name>f\\d+)\\.log'\ndifferentiator = ['Name']\nrescan_interval = '1s'",
     )?;
     std::fs::create_dir_all(place.path("logs"))?;

@@ -4,6 +4,7 @@ mod applications;
 mod daemons;
 mod heka_clients;
 mod log_files;
+mod log_page;
 mod machine;
 mod statsd;
 mod syslog;
@@ -17,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         daemons::trials(),
         heka_clients::trials(),
         log_files::trials(),
+        log_page::trials(),
         machine::trials(),
         statsd::trials(),
         syslog::trials(),
