@@ -16,8 +16,8 @@ enum Said<'a> {
     Raw(&'a [u8]),
     /// A frame whose body is anything.
     Framed(u8, &'a [u8]),
-    Hello(bool, bool, [u8; 16], u64, &'a str, &'a str),
-    Welcome([u8; 16], u32, u32, Option<u64>),
+    Hello((bool, bool), [u8; 16], (u64, u64), &'a str, &'a str),
+    Welcome([u8; 16], u32, u32, Option<u64>, u64),
     Batch([u8; 16], u64, u64, u64, u32, bool, &'a [u8]),
     Ack(u64),
     Ping(u64, u64),
@@ -58,12 +58,20 @@ fn say(stream: &mut Vec<u8>, said: &Said<'_>) {
             });
             return put.expect("nothing fails");
         }
-        Said::Hello(has_others, has_lost_its_end, journal, acknowledged, name, stream) => {
+        Said::Hello((has_others, has_lost_its_end), journal, (acknowledged, run), name, stream) => {
             let (name, stream) = (name.to_owned(), stream.to_owned());
-            Word::Hello(Hello { has_others, has_lost_its_end, journal, acknowledged, name, stream })
+            Word::Hello(Hello {
+                has_others,
+                has_lost_its_end,
+                journal,
+                acknowledged,
+                run,
+                name,
+                stream,
+            })
         }
-        Said::Welcome(journal, largest, window, position) => {
-            Word::Welcome(Welcome { journal, largest, window, position })
+        Said::Welcome(journal, largest, window, position, run) => {
+            Word::Welcome(Welcome { journal, largest, window, position, run })
         }
         Said::Batch(journal, before, first, last, plain, is_compressed, data) => {
             Word::Batch(BatchHead { journal, before, first, last, plain, is_compressed }, data)

@@ -11,6 +11,7 @@ use crate::plugin::Handover;
 use crate::plugin::Load;
 use crate::plugin::LoadOrigin;
 use crate::plugin::OutputContext;
+use crate::plugin::Reached;
 
 /// An engine with nothing in it.
 pub(super) fn engine() -> Engine {
@@ -37,7 +38,8 @@ pub(super) fn context(name: &str) -> OutputContext {
         has_messages: false,
         journal: Some([7; 16]),
         journal_id: [7; 16],
-        reached: Arc::default(),
+        runs: Arc::from([1]),
+        reached: Arc::new(Reached { claimed: u64::MAX.into(), ..Reached::default() }),
         handover: Handover::default(),
     }
 }

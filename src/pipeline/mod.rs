@@ -8,6 +8,7 @@
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
 //! | `listening` | where plugins are going to listen |
 //! | `memory` | the budget of memory |
+//! | `runs` | this run of the engine, and those before |
 //! | `routing` | the index of all matchers |
 //! | `reload`, `coding` | the difference between two plans, applied |
 //! | `swapping`, `versions` | a filter's next version in the place of the one that runs, and those kept |
@@ -34,6 +35,7 @@ mod relieving;
 mod reload;
 mod report;
 mod routing;
+mod runs;
 mod sandboxes;
 mod status;
 mod stopping;
@@ -87,6 +89,7 @@ use crate::journal::StorageKind;
 use crate::plugin::Handover;
 use crate::plugin::Kind;
 use crate::plugin::OutputContext;
+use crate::plugin::Reached;
 use crate::plugin::Wishes;
 use crate::stdx::clock::Clock;
 
@@ -139,6 +142,8 @@ pub struct Pipeline {
     wishes: Arc<Wishes>,
     /// What the decoder of each running input and the encoder of each output is made of.
     coded: hashbrown::HashMap<String, Option<u64>>,
+    /// The number of this run, and those of the runs before.
+    runs: Arc<[u64]>,
 }
 
 impl Pipeline {
@@ -186,6 +191,7 @@ impl Pipeline {
             loaded: Vec::new(),
             wishes: Arc::default(),
             coded: hashbrown::HashMap::new(),
+            runs: runs::begin(base_dir),
             routing,
             journal,
             plan,
@@ -282,7 +288,11 @@ impl Pipeline {
                 has_messages,
                 journal: is_kept.then(|| self.journal.id()),
                 journal_id: self.journal.id(),
-                reached: Arc::default(),
+                runs: self.runs.clone(),
+                reached: Arc::new(Reached {
+                    claimed: self.journal.end().0.into(),
+                    ..Reached::default()
+                }),
                 handover: Handover::default(),
             },
             make: Arc::new(move || make(kind, &section)),

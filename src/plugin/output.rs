@@ -135,6 +135,8 @@ pub struct OutputContext {
     pub journal: Option<[u8; 16]>,
     /// The id of the journal, whether it outlives the engine or not.
     pub journal_id: [u8; 16],
+    /// The number of this run of the engine, and those of the runs before, the last one first.
+    pub runs: Arc<[u64]>,
     /// How far the output has got, as it moves.
     pub reached: Arc<Reached>,
     /// What an output leaves for the one that is made after it has failed.
@@ -148,6 +150,9 @@ pub struct Reached {
     pub delivered: AtomicU64,
     /// From this entry on nothing was missed.
     pub whole_from: AtomicU64,
+    /// No entry behind this one was ever sent: the end of the journal when the output was made, or what
+    /// it has sent since.
+    pub claimed: AtomicU64,
 }
 
 /// When a load is handed to an output that would rather have many records at once.

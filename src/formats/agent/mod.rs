@@ -13,8 +13,8 @@
 //!
 //! | kind | from | body |
 //! | --- | --- | --- |
-//! | 1 hello | agent | `HEKA`, version u16, flags u8, journal \[16\], acknowledged u64, name, stream |
-//! | 2 welcome | aggregator | version u16, journal \[16\], largest u32, window u32, is known u8, position u64 |
+//! | 1 hello | agent | `HEKA`, version u16, flags u8, journal \[16\], acknowledged u64, run u64, name, stream |
+//! | 2 welcome | aggregator | version u16, journal \[16\], largest u32, window u32, is known u8, position u64, run u64 |
 //! | 3 batch | agent | journal \[16\], before u64, first u64, last u64, plain u32, compression u8, data |
 //! | 4 ack | aggregator | position u64 |
 //! | 5 ping | agent | first u64, last u64 |
@@ -44,6 +44,13 @@
 //! aggregator has lost comes again. With others it goes on behind what was acknowledged. Bit 1 of the
 //! flags says that the agent's journal has lost its end, so that the aggregator must forget its
 //! position: those behind are given anew.
+//!
+//! **Copies.** Machines that were made of one image may have the same name and the same journal. Each run
+//! of an agent has a number; the aggregator keeps that of the run a position was sent by and gives
+//! it back. An agent that finds the number of a run which is neither its own nor one before it in
+//! its journal, or a position that it has not come to, says that its journal has lost its end, and
+//! goes on behind what was acknowledged. A run that comes again after another had its place is a
+//! second machine: from then on the aggregator takes it for another source, and says so.
 //!
 //! **Windows.** At most `window` bytes of plain batches, or one batch, are on their way; the agent may keep to less. A
 //! batch is taken into one entry of the aggregator's journal together with its position, whole or not

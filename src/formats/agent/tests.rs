@@ -6,17 +6,25 @@ use super::*;
 
 fn words() -> impl Strategy<Value = Vec<u8>> {
     let text = "[a-zé]{0,40}";
-    let hello = (any::<(bool, bool)>(), any::<[u8; 16]>(), any::<u64>(), text, text).prop_map(
-        |((has_others, has_lost_its_end), journal, acknowledged, name, stream)| {
-            let hello = Hello { has_others, has_lost_its_end, journal, acknowledged, name, stream };
-            said(&Word::Hello(hello))
-        },
-    );
-    let welcome = (any::<[u8; 16]>(), any::<u32>(), any::<u32>(), any::<Option<u64>>()).prop_map(
-        |(journal, largest, window, position)| {
-            said(&Word::Welcome(Welcome { journal, largest, window, position }))
-        },
-    );
+    let hello = (any::<(bool, bool)>(), any::<[u8; 16]>(), any::<(u64, u64)>(), text, text)
+        .prop_map(
+            |((has_others, has_lost_its_end), journal, (acknowledged, run), name, stream)| {
+                let hello = Hello {
+                    has_others,
+                    has_lost_its_end,
+                    journal,
+                    acknowledged,
+                    run,
+                    name,
+                    stream,
+                };
+                said(&Word::Hello(hello))
+            },
+        );
+    let welcome = (any::<[u8; 16]>(), any::<u32>(), any::<u32>(), any::<(Option<u64>, u64)>())
+        .prop_map(|(journal, largest, window, (position, run))| {
+            said(&Word::Welcome(Welcome { journal, largest, window, position, run }))
+        });
     let batch = (any::<[u8; 16]>(), 0_u64..1 << 60, 0_u64..1 << 30, any::<Vec<u8>>()).prop_map(
         |(journal, before, more, data)| {
             let (first, last) = (before + 1, before + more);
@@ -85,6 +93,7 @@ fn another_version_is_named() {
         has_lost_its_end: false,
         journal: [1; 16],
         acknowledged: 0,
+        run: 7,
         name: "a".into(),
         stream: "b".into(),
     };

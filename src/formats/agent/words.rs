@@ -32,6 +32,8 @@ pub struct Hello {
     pub journal: [u8; 16],
     /// How far it has been acknowledged, by whomever.
     pub acknowledged: u64,
+    /// The number of its run; 0 is unknown.
+    pub run: u64,
     /// The name of its host.
     pub name: String,
     /// The name of the output.
@@ -49,6 +51,8 @@ pub struct Welcome {
     pub window: u32,
     /// How far it has this source, where it knows it.
     pub position: Option<u64>,
+    /// The run of the agent that this was sent by; 0 is unknown.
+    pub run: u64,
 }
 
 /// What is said of a batch before its data.
@@ -164,6 +168,7 @@ fn put_hello(out: &mut Vec<u8>, hello: &Hello) {
     out.push(flag(hello.has_others, HAS_OTHERS) | flag(hello.has_lost_its_end, HAS_LOST_ITS_END));
     out.extend_from_slice(&hello.journal);
     out.extend_from_slice(&hello.acknowledged.to_le_bytes());
+    out.extend_from_slice(&hello.run.to_le_bytes());
     put_text(out, &hello.name);
     put_text(out, &hello.stream);
 }
@@ -175,6 +180,7 @@ fn put_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
     out.extend_from_slice(&welcome.window.to_le_bytes());
     out.push(u8::from(welcome.position.is_some()));
     out.extend_from_slice(&welcome.position.unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&welcome.run.to_le_bytes());
 }
 
 fn put_batch_head(out: &mut Vec<u8>, head: &BatchHead) {
@@ -231,6 +237,7 @@ impl<'a> Body<'a> {
             has_lost_its_end: flags & HAS_LOST_ITS_END != 0,
             journal: self.array()?,
             acknowledged: self.long()?,
+            run: self.long()?,
             name: self.text()?,
             stream: self.text()?,
         })
@@ -242,7 +249,8 @@ impl<'a> Body<'a> {
         let (largest, window) = (self.short()?, self.short()?);
         let is_known = self.byte()? != 0;
         let position = self.long()?;
-        Ok(Welcome { journal, largest, window, position: is_known.then_some(position) })
+        let position = is_known.then_some(position);
+        Ok(Welcome { journal, largest, window, position, run: self.long()? })
     }
 
     fn batch_head(&mut self) -> Result<BatchHead, Wrong> {

@@ -1,5 +1,6 @@
 //! What is known of all agents of an input: who they are, when they were heard, who serves them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -22,6 +23,8 @@ use crate::plugin::InputContext;
 
 /// How many agents are known at most.
 const MAX_AGENTS: usize = 65_536;
+/// How many runs of an agent are known at most.
+const MAX_RUNS: usize = 16;
 /// How long a connection waits until the one before has let go of its agent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -72,6 +75,8 @@ struct Agent {
     seat: Arc<tokio::sync::Mutex<()>>,
     /// Asks that connection to let go.
     leaving: CancellationToken,
+    /// Its runs, as far as they have come here, the last one at the end.
+    runs: VecDeque<u64>,
 }
 
 /// The right to serve an agent.
@@ -101,6 +106,26 @@ impl Agents {
             cx.last_positions().into_iter().filter(|(source, _)| reports::is_agent(source));
         let known = sources.take(MAX_AGENTS).map(|(source, _)| (source, Agent::new())).collect();
         Agents { known: Mutex::new(known), numbers: Numbers::new(&cx.engine.metrics, &cx.name) }
+    }
+
+    /// Notes the run of an agent that has come; tells whether that is of another machine, which has
+    /// the same name and the same journal: it had come before, and a later one since.
+    pub(super) fn is_twin(&self, source: &Source, run: u64) -> bool {
+        let mut known = self.lock();
+        let Some(agent) = known.get_mut(source).filter(|_| run != 0) else { return false };
+        if agent.runs.contains(&run) {
+            return agent.runs.back() != Some(&run);
+        }
+        if agent.runs.len() == MAX_RUNS {
+            agent.runs.pop_front();
+        }
+        agent.runs.push_back(run);
+        false
+    }
+
+    /// Tells whether an agent is known.
+    pub(super) fn knows(&self, source: &Source) -> bool {
+        self.lock().contains_key(source)
     }
 
     /// Takes the agent over from whoever serves it: a connection that is half open may have been
@@ -217,6 +242,7 @@ impl Agent {
             is_connected: false,
             seat: Arc::default(),
             leaving: CancellationToken::new(),
+            runs: VecDeque::new(),
         }
     }
 }
@@ -248,6 +274,29 @@ mod tests {
         let third = agents.sit(&source(&cx, "shop-1", 3)).await.unwrap();
         assert_eq!(agents.lock().len(), 3);
         drop((kept, seat, third));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_comes_again_after_another_is_a_second_machine() {
+        let cx = Desk::new("take").context();
+        let agents = Arc::new(Agents::known(&cx));
+        let agent = source(&cx, "shop-1", 1);
+        let check = |run, expected| {
+            assert_eq!(agents.is_twin(&agent, run), expected, "{run}");
+        };
+        // Nobody has come yet.
+        check(1, false);
+        check(1, false);
+        let seat = agents.sit(&agent).await.unwrap();
+        for (run, expected) in [(1, false), (1, false), (2, false), (1, true), (2, false)] {
+            check(run, expected);
+        }
+        check(0, false);
+        for run in 3..20 {
+            check(run, false);
+        }
+        check(5, true);
+        drop(seat);
     }
 
     #[tokio::test]

@@ -39,8 +39,10 @@ use crate::stdx::duration;
 /// An agent, which is a `TcpOutput` with `protocol = "ack"`, is acknowledged what is durable in the
 /// journal here. Of an agent that is not heard of for `silent_after` a message of type
 /// `heka.agent-silent` tells, and `heka.agent-heard` when it is back. `heka.agent-gap` names entries
-/// of an agent's journal that did not come and will not, in its fields `first` and `last`. All three
-/// have the fields `agent`, `stream` and `journal`.
+/// of an agent's journal that did not come and will not, in its fields `first` and `last`.
+/// `heka.agent-twin` says that two machines send as one agent, as copies of an image do that have
+/// the same hostname and journal: what both send is taken. All have the fields `agent`, `stream` and
+/// `journal`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpInput {

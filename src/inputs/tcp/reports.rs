@@ -1,5 +1,6 @@
 //! Messages about agents, for filters to alert on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::Batch;
@@ -20,6 +21,8 @@ pub(super) enum Report {
     Silent { after: Duration },
     /// It is heard of again.
     Heard,
+    /// Two machines have its name and its journal.
+    Twin,
     /// These entries of its journal did not come and will not.
     Gap { first: u64, last: u64, reason: &'static str },
 }
@@ -28,6 +31,23 @@ pub(super) enum Report {
 pub(super) fn source(cx: &InputContext, name: &str, stream: &str, journal: [u8; 16]) -> Source {
     let journal = u128::from_be_bytes(journal);
     cx.source(&format!("{AGENT}/{}/{}/{journal:032x}", plain(name), plain(stream)))
+}
+
+/// The source that a second machine with the journal of `source` is.
+pub(super) fn twin(source: &Source, run: u64) -> Source {
+    Source::from(format!("{source}+{run:016x}"))
+}
+
+/// What is kept with the position of an agent: its name, and the run that was sent by.
+pub(super) fn detail(name: &str, run: u64) -> Arc<[u8]> {
+    Arc::from(format!("{name} {run:016x}").as_bytes())
+}
+
+/// The run that a position is of; 0 is unknown.
+pub(super) fn run_of(detail: &[u8]) -> u64 {
+    let text = std::str::from_utf8(detail).unwrap_or_default();
+    let run = text.rsplit_once(' ').map(|(_, run)| run).filter(|run| run.len() == 16);
+    run.and_then(|run| u64::from_str_radix(run, 16).ok()).unwrap_or_default()
 }
 
 /// A name without what parts names.
@@ -74,6 +94,15 @@ pub(super) async fn inject(
         Report::Heard => {
             ("heka.agent-heard", NOTICE, format!("agent {name} ({stream}) is heard of again"))
         }
+        Report::Twin => (
+            "heka.agent-twin",
+            WARNING,
+            format!(
+                "two machines are agent {name} ({stream}) with one journal, as copies of an image \
+                 are: what both send is taken, some of it twice; stop one, remove its `base_dir` \
+                 and give it a `hostname` of its own"
+            ),
+        ),
         Report::Gap { first, last, reason } => (
             "heka.agent-gap",
             WARNING,

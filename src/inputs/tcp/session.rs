@@ -156,7 +156,7 @@ struct Session {
     stream: Stream,
     /// How far the agent's journal has come.
     known: u64,
-    /// The name of the agent, as it is kept with its position.
+    /// What is kept with the position of the agent.
     detail: Arc<[u8]>,
     largest: usize,
     unpacking: zstd::bulk::Decompressor<'static>,
@@ -172,13 +172,22 @@ impl Session {
     ) -> anyhow::Result<(Session, Seat)> {
         let hello = tokio::time::timeout(HELLO, hello(&mut line.exchange)).await;
         let hello = hello.context("the agent did not introduce itself in time")??;
-        let source = reports::source(cx, &hello.name, &hello.stream, hello.journal);
+        let mut source = reports::source(cx, &hello.name, &hello.stream, hello.journal);
+        if agents.is_twin(&source, hello.run) {
+            source = reports::twin(&source, hello.run);
+            if !agents.knows(&source) {
+                tracing::warn!(input = &*cx.name, agent = &*source, "two machines are one agent");
+                reports::inject(cx, &source, Report::Twin).await?;
+            }
+        }
         let seat = agents.sit(&source).await?;
+        agents.is_twin(&source, hello.run);
         if agents.hear(&source) {
             reports::inject(cx, &source, Report::Heard).await?;
         }
-        let position = cx.last_position(&source).map(|position| position.offset);
-        let position = position.filter(|_| !hello.has_lost_its_end);
+        let found = cx.last_position(&source).filter(|_| !hello.has_lost_its_end);
+        let run = found.as_ref().map_or(0, |position| reports::run_of(&position.detail));
+        let position = found.map(|position| position.offset);
         let mut origin = cx.origin(&cx.name);
         origin.hostname = hello.name.as_bytes().to_vec();
         let stream = cx.stream(origin, Some(source.clone())).await?;
@@ -189,13 +198,14 @@ impl Session {
             largest: u32::try_from(largest).unwrap_or(u32::MAX),
             window,
             position,
+            run,
         };
         agent::put(&mut line.exchange.outbox, &Word::Welcome(welcome));
         let mut session = Session {
             cx: cx.clone(),
             agents: agents.clone(),
             known: position.unwrap_or(hello.acknowledged),
-            detail: Arc::from(hello.name.as_bytes()),
+            detail: reports::detail(&hello.name, hello.run),
             source,
             hello,
             stream,

@@ -71,19 +71,30 @@ impl Acked {
         let has_others = places.are_many()
             && places.recall(|memory| memory.served_by.as_deref() != Some(&*address));
         let delivered = cx.reached.delivered.load(Ordering::Acquire);
-        let mut exchange = Exchange::new(connector.connect().await?, Vec::new());
-        let hello = Hello {
+        let mut hello = Hello {
             has_others,
             has_lost_its_end: places.recall(|memory| std::mem::take(&mut memory.has_lost_its_end)),
             journal: cx.journal_id,
             acknowledged: delivered,
+            run: cx.runs.first().copied().unwrap_or_default(),
             name: cx.engine.hostname.to_string(),
             stream: cx.name.to_string(),
         };
-        agent::put(&mut exchange.outbox, &Word::Hello(hello));
-        let welcomed = tokio::time::timeout(bounds.ack_timeout, welcome(&mut exchange)).await;
-        let welcome = welcomed.with_context(|| format!("{address} does not answer"))?;
-        let welcome = welcome.with_context(|| format!("{address} does not take us in"))?;
+        let (mut exchange, mut welcome) = introduce(connector, &hello, bounds).await?;
+        if !is_ours(&welcome, cx) {
+            tracing::warn!(
+                output = &*cx.name,
+                address,
+                position = welcome.position,
+                from = delivered,
+                "an aggregator has entries of this journal that it did not get from here: an old \
+                 copy of the journal was put in its place, or another machine has a copy; all \
+                 that was not acknowledged here is sent"
+            );
+            exchange.close(GOODBYE).await;
+            hello.has_lost_its_end = true;
+            (exchange, welcome) = introduce(connector, &hello, bounds).await?;
+        }
         let has = welcome.position.unwrap_or(delivered);
         tracing::info!(output = &*cx.name, address, position = has, "connected to an aggregator");
         Ok(Acked {
@@ -191,6 +202,7 @@ impl Acked {
             Ok(())
         })?;
         self.before = last;
+        self.reached.claimed.fetch_max(last, Ordering::AcqRel);
         self.in_flight += data.len();
         self.unacknowledged.push_back((last, data.len(), Instant::now()));
         Ok(())
@@ -230,6 +242,7 @@ impl Acked {
             let whole_from = self.reached.whole_from.load(Ordering::Acquire);
             ping = Word::Ping { first: whole_from.max(self.before + 1), last };
             self.before = last;
+            self.reached.claimed.fetch_max(last, Ordering::AcqRel);
         }
         agent::put(&mut self.exchange.outbox, &ping);
     }
@@ -262,6 +275,27 @@ impl Acked {
     pub(super) async fn close(&mut self) {
         self.exchange.close(GOODBYE).await;
     }
+}
+
+/// Connects and says who is here.
+async fn introduce(
+    connector: &Connector,
+    hello: &Hello,
+    bounds: Bounds,
+) -> anyhow::Result<(Exchange, Welcome)> {
+    let address = connector.address();
+    let mut exchange = Exchange::new(connector.connect().await?, Vec::new());
+    agent::put(&mut exchange.outbox, &Word::Hello(hello.clone()));
+    let welcomed = tokio::time::timeout(bounds.ack_timeout, welcome(&mut exchange)).await;
+    let welcome = welcomed.with_context(|| format!("{address} does not answer"))?;
+    Ok((exchange, welcome.with_context(|| format!("{address} does not take us in"))?))
+}
+
+/// Tells whether an aggregator has what this engine has sent, or one that it goes on from.
+fn is_ours(welcome: &Welcome, cx: &OutputContext) -> bool {
+    let is_claimed = |position| position <= cx.reached.claimed.load(Ordering::Acquire);
+    let is_known = welcome.run == 0 || cx.runs.contains(&welcome.run);
+    welcome.position.is_none_or(|position| is_claimed(position) && is_known)
 }
 
 /// Waits for the answer to a hello.

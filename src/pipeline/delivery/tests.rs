@@ -166,6 +166,7 @@ fn plan(name: &str, world: &Arc<Mutex<World>>) -> OutputPlan {
             has_messages: false,
             journal: None,
             journal_id: [0; 16],
+            runs: Arc::from([1]),
             reached: Arc::default(),
             handover: Handover::default(),
         },

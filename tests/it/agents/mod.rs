@@ -1,5 +1,6 @@
 //! Agents that send to aggregators and are acknowledged: what is read there arrives here, once.
 
+mod copies;
 mod kills;
 mod network;
 mod proxy;
@@ -15,7 +16,8 @@ use crate::harness::Engine;
 use crate::harness::Place;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [kills::trials(), network::trials(), several::trials()].into_iter().flatten().collect()
+    let groups = [copies::trials(), kills::trials(), network::trials(), several::trials()];
+    groups.into_iter().flatten().collect()
 }
 
 const RETRIES: &str = "retries = { delay = '20ms', max_delay = '100ms', max_jitter = '20ms' }\n";

@@ -116,6 +116,7 @@ fn deaf() -> anyhow::Result<()> {
         has_lost_its_end: false,
         journal: [4; 16],
         acknowledged: 10,
+        run: 1,
         name: "deaf".to_owned(),
         stream: "send".to_owned(),
     };
@@ -161,6 +162,7 @@ fn strangers() -> anyhow::Result<()> {
         has_lost_its_end: false,
         journal: [3; 16],
         acknowledged: 0,
+        run: 1,
         name: "stranger".to_owned(),
         stream: "send".to_owned(),
     };
