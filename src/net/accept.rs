@@ -1,6 +1,8 @@
 //! Listening: connections come one by one, at most so many at a time, their hands shaken.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +29,6 @@ use super::tls;
 const BACKLOG: i32 = 1024;
 /// How long a client may take to shake hands.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long to wait when the system has no more descriptors or memory.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// How connections are accepted.
 #[derive(Clone, Debug)]
@@ -73,6 +73,15 @@ pub struct Accepted {
     place: Place,
 }
 
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listening::Tcp(socket) => socket.as_fd(),
+            Listening::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
 impl Listener {
     /// Binds `address` and listens.
     ///
@@ -112,7 +121,7 @@ impl Listener {
     /// # Errors
     /// When the socket is broken; a connection that fails is not an error of the listener.
     pub async fn accept(&self) -> Result<Accepted, Error> {
-        let place = self.places.take(&self.address).await;
+        let place = self.places.take(&self.address, self.socket.as_fd()).await;
         loop {
             match self.accept_raw().await {
                 Ok((raw, peer)) => {
@@ -125,8 +134,8 @@ impl Listener {
                 }
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) if is_exhausted(&error) => {
-                    tracing::warn!(address = %self.address, %error, "cannot accept for now");
-                    tokio::time::sleep(EXHAUSTED).await;
+                    tracing::debug!(address = %self.address, %error, "cannot accept for now");
+                    self.places.wait_for_descriptors(&self.address).await;
                 }
                 Err(error) => return Err(Error::socket("accept on", &self.address)(error)),
             }

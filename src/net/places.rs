@@ -4,7 +4,12 @@
 //! minute do not keep others out: the one that has been quiet for longest is asked to leave, be its
 //! client gone without a word or only silent. Whoever is not read at the moment, because the engine has
 //! no room for what it says, is not quiet.
+//!
+//! Where the process is about to have no descriptors left, no more connections are taken either: the
+//! engine's own files need some, and a journal that cannot be written would hold everybody.
 
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,6 +19,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use nix::sys::resource::Resource;
+use nix::sys::resource::getrlimit;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -23,6 +30,12 @@ use tokio_util::sync::CancellationToken;
 const QUIET: Duration = Duration::from_mins(1);
 /// How often is looked for one while somebody waits.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often is looked for descriptors while there are none.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How often is told that there are none.
+const TOLD: Duration = Duration::from_mins(1);
+/// The most descriptors that are kept from connections; a quarter of them where there are few.
+const MOST_KEPT: u64 = 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +43,8 @@ pub(super) struct Places {
     room: Arc<Semaphore>,
     began: Instant,
     taken: Mutex<Taken>,
+    /// When it was told that there are no descriptors.
+    told: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -61,11 +76,24 @@ pub struct Place {
 impl Places {
     pub(super) fn new(count: usize) -> Arc<Places> {
         let room = Arc::new(Semaphore::new(count.clamp(1, 1 << 20)));
-        Arc::new(Places { room, began: Instant::now(), taken: Mutex::default() })
+        Arc::new(Places {
+            room,
+            began: Instant::now(),
+            taken: Mutex::default(),
+            told: Mutex::default(),
+        })
     }
 
-    /// Waits for a place. Dropping the future takes none.
-    pub(super) async fn take(self: &Arc<Places>, address: &super::Address) -> Place {
+    /// Waits for a place, and until there are descriptors beside `socket` and those the engine
+    /// needs. Dropping the future takes none.
+    pub(super) async fn take(
+        self: &Arc<Places>,
+        address: &super::Address,
+        socket: BorrowedFd<'_>,
+    ) -> Place {
+        while are_scarce(socket) {
+            self.wait_for_descriptors(address).await;
+        }
         loop {
             let coming = Arc::clone(&self.room).acquire_owned();
             match tokio::time::timeout(LOOK, coming).await {
@@ -74,6 +102,25 @@ impl Places {
                 }
                 Err(_) => self.ask_the_quietest(address),
             }
+        }
+    }
+
+    /// Has a quiet connection go, and waits a moment.
+    pub(super) async fn wait_for_descriptors(&self, address: &super::Address) {
+        self.tell_of_descriptors(address);
+        self.ask_the_quietest(address);
+        tokio::time::sleep(EXHAUSTED).await;
+    }
+
+    fn tell_of_descriptors(&self, address: &super::Address) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TOLD) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                %address,
+                "too many files are open, connections wait: raise the limit, with `ulimit -n` or \
+                 LimitNOFILE in the unit"
+            );
         }
     }
 
@@ -99,7 +146,7 @@ impl Places {
         let quiet = here.filter_map(|pulse| Some((pulse.quiet()?, pulse)));
         let Some((quiet, pulse)) = quiet.max_by_key(|(quiet, _)| *quiet) else { return };
         if quiet >= QUIET {
-            tracing::warn!(%address, ?quiet, "all places are taken: a quiet connection is closed");
+            tracing::warn!(%address, ?quiet, "there is no place left: a quiet connection is closed");
             pulse.leaving.cancel();
         }
     }
@@ -108,6 +155,15 @@ impl Places {
     pub(super) fn free(&self) -> usize {
         self.room.available_permits()
     }
+}
+
+/// Tells whether connections have all descriptors that are not kept from them: the number of the next
+/// one says how many there are.
+fn are_scarce(socket: BorrowedFd<'_>) -> bool {
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return false };
+    let most = limit - (limit / 4).min(MOST_KEPT);
+    let next = rustix::io::dup(socket).map(|copy| copy.as_raw_fd());
+    next.map_or(true, |number| u64::try_from(number).is_ok_and(|number| number >= most))
 }
 
 impl Pulse {
@@ -151,18 +207,24 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
     use crate::net::Address;
     use crate::net::StreamNet;
+
+    async fn take(places: &Arc<Places>, address: &Address) -> Place {
+        places.take(address, std::io::stderr().as_fd()).await
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_quietest_makes_room() {
         let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
         let places = Places::new(3);
-        let first = places.take(&address).await;
+        let first = take(&places, &address).await;
         tokio::time::advance(Duration::from_secs(1)).await;
-        let second = places.take(&address).await;
-        let held_up = places.take(&address).await;
+        let second = take(&places, &address).await;
+        let held_up = take(&places, &address).await;
         first.pulse.wait();
         second.pulse.wait();
         tokio::time::advance(Duration::from_secs(30)).await;
@@ -173,7 +235,7 @@ mod tests {
             second.is_wanted().await;
             drop(second);
         };
-        let (fourth, ()) = tokio::join!(places.take(&address), leave);
+        let (fourth, ()) = tokio::join!(take(&places, &address), leave);
         assert!(!first.pulse.leaving.is_cancelled());
         assert!(!held_up.pulse.leaving.is_cancelled());
         assert_eq!(places.taken.lock().unwrap().pulses.len(), 3);
@@ -185,12 +247,12 @@ mod tests {
     async fn nobody_leaves_who_was_heard_lately_or_is_not_listened_to() {
         let address = Address::stream(StreamNet::Tcp, "127.0.0.1:0").unwrap();
         let places = Places::new(1);
-        let busy = places.take(&address).await;
-        let waits = tokio::time::timeout(Duration::from_mins(10), places.take(&address));
+        let busy = take(&places, &address).await;
+        let waits = tokio::time::timeout(Duration::from_mins(10), take(&places, &address));
         assert!(waits.await.is_err());
         busy.pulse.beat();
         busy.pulse.wait();
-        let waits = tokio::time::timeout(QUIET / 2, places.take(&address));
+        let waits = tokio::time::timeout(QUIET / 2, take(&places, &address));
         assert!(waits.await.is_err());
     }
 }
