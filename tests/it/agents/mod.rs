@@ -1,6 +1,7 @@
 //! Agents that send to aggregators and are acknowledged: what is read there arrives here, once.
 
 mod copies;
+mod faults;
 mod kills;
 mod network;
 mod proxy;
@@ -16,7 +17,8 @@ use crate::harness::Engine;
 use crate::harness::Place;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let groups = [copies::trials(), kills::trials(), network::trials(), several::trials()];
+    let groups =
+        [copies::trials(), faults::trials(), kills::trials(), network::trials(), several::trials()];
     groups.into_iter().flatten().collect()
 }
 
