@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Error;
 use super::entry::Entry;
 use super::entry::Position;
 use super::layout;
+use super::layout::RecordHeader;
 use super::readers::Place;
 use super::segment::Segment;
 use super::settings::FullAction;
@@ -15,6 +17,10 @@ use super::state::Shared;
 use super::state::State;
 use super::walk;
 use super::walk::Walk;
+use crate::stdx::sync::Instant;
+
+/// How long the disk is asked for what it does not give.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 10_000 });
 
 /// Where a reader begins that the journal does not know yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +124,12 @@ pub struct Reader {
 struct DiskWalk {
     segment: Arc<Segment>,
     walk: Walk,
+    /// Since when the disk does not give what is asked for.
+    fails_since: Option<Instant>,
 }
+
+/// A header, and what it tells of, particulars and body, where that is sound.
+type Found = (RecordHeader, Option<(Vec<u8>, Vec<u8>)>);
 
 /// Where the next entry is to be found.
 enum Where {
@@ -288,21 +299,19 @@ impl Reader {
             };
             let from = segment.place_before(next.max(segment.first));
             let walk = Walk::new(file, segment.number, from);
-            self.disk = Some(DiskWalk { segment: segment.clone(), walk });
+            self.disk = Some(DiskWalk { segment: segment.clone(), walk, fails_since: None });
         }
-        let walk = &mut self.disk.as_mut().expect("just put there").walk;
-        walk.up_to(segment.used());
-        walk.seek(next).map_err(failed)?;
-        let last = segment.last();
-        let found = walk.header().map_err(failed)?.filter(|header| header.position <= last);
-        let Some(header) = found else { return Ok(self.pass_lost(segment.first, last)) };
+        let disk = self.disk.as_mut().expect("just put there");
+        let (found, last) = (disk.find(next).map_err(failed)?, segment.last());
+        let Some((header, contents)) = found.filter(|(header, _)| header.position <= last) else {
+            return Ok(self.pass_lost(segment.first, last));
+        };
         if header.position > next && header.position > segment.first {
             return Ok(self.pass_lost(segment.first, header.position.previous()));
         }
-        let contents = walk.contents(&header).map_err(failed)?;
         let entry = contents
             .and_then(|(particulars, body)| layout::read_entry(&header, &particulars, body));
-        walk.pass(header.span());
+        disk.walk.pass(header.span());
         let Some(entry) = entry else { return Ok(self.pass_lost(segment.first, header.position)) };
         self.advance(header.position);
         Ok(Some(Next::Entry(Arc::new(entry))))
@@ -322,6 +331,37 @@ impl Reader {
         drop(state);
         self.advance(last);
         Some(Next::Missed { first, last, why: Missing::Damaged })
+    }
+}
+
+impl DiskWalk {
+    /// Finds the entry at or behind `position`. What the disk does not give is asked for again, for a
+    /// while; then it is taken for damage.
+    fn find(&mut self, position: Position) -> io::Result<Option<Found>> {
+        self.walk.up_to(self.segment.used());
+        let found = self.look(position);
+        match &found {
+            Ok(_) => {
+                self.fails_since = None;
+                self.walk.pass_unreadable(false);
+            }
+            Err(error) if walk::is_of_the_medium(error) => {
+                let since = *self.fails_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= PATIENCE {
+                    let segment = self.segment.number;
+                    tracing::error!(%error, segment, "what cannot be read is passed over");
+                    self.walk.pass_unreadable(true);
+                }
+            }
+            Err(_) => {}
+        }
+        found
+    }
+
+    fn look(&mut self, position: Position) -> io::Result<Option<Found>> {
+        self.walk.seek(position)?;
+        let Some(header) = self.walk.header()? else { return Ok(None) };
+        Ok(Some((header, self.walk.contents(&header)?)))
     }
 }
 

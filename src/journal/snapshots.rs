@@ -17,6 +17,7 @@ use super::files;
 use super::segment;
 use super::states;
 use super::states::Stored;
+use super::walk;
 
 /// Holds the room for one round of snapshots.
 const RESERVE: &str = "reserve";
@@ -65,7 +66,11 @@ impl Snapshots {
                 continue;
             };
             snapshots.next = snapshots.next.max(number + 1);
-            let Some((journal, mut stored)) = states::read_head(&path).map_err(failed)? else {
+            let head = match states::read_head(&path) {
+                Err(error) if walk::is_of_the_medium(&error) => None,
+                head => head.map_err(failed)?,
+            };
+            let Some((journal, mut stored)) = head else {
                 remarks.push(format!("snapshot file {number} is damaged and left out"));
                 continue;
             };

@@ -15,6 +15,7 @@ use super::encoding::put_prefixed;
 use super::files;
 use super::survey;
 use super::survey::Finding;
+use super::walk;
 
 /// The values of a journal.
 #[derive(Debug, Default)]
@@ -43,11 +44,17 @@ impl Values {
             let is_value = path.extension().is_some_and(|extension| extension == "value");
             let (Some(number), true) = (number, is_value) else { continue };
             values.next = values.next.max(number + 1);
-            match decode(&fs::read(&path).map_err(failed)?) {
-                Some((name, value)) => {
-                    values.known.insert(name, (number, value));
+            match fs::read(&path) {
+                Ok(bytes) => match decode(&bytes) {
+                    Some((name, value)) => {
+                        values.known.insert(name, (number, value));
+                    }
+                    None => remarks.push(format!("value {number} is damaged and left out")),
+                },
+                Err(error) if walk::is_of_the_medium(&error) => {
+                    remarks.push(format!("value {number} cannot be read and is left out: {error}"));
                 }
-                None => remarks.push(format!("value {number} is damaged and left out")),
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(values)

@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::entry::Position;
@@ -41,6 +42,8 @@ pub(super) struct Walk {
     /// Where in the file the buffer starts.
     buffer_at: u64,
     chunk: usize,
+    /// What the disk cannot give is passed over as if zeros stood there.
+    passes_unreadable: bool,
     /// What is behind this byte is not looked at: it may be about to be written.
     limit: u64,
 }
@@ -68,6 +71,7 @@ impl Walk {
             valid: 0,
             buffer_at: 0,
             chunk: FIRST_CHUNK,
+            passes_unreadable: false,
             limit: u64::MAX,
         }
     }
@@ -75,6 +79,11 @@ impl Walk {
     /// Looks no further than byte `limit`.
     pub(super) fn up_to(&mut self, limit: u64) {
         self.limit = limit;
+    }
+
+    /// Says whether what the disk cannot give is a hole, or an error.
+    pub(super) fn pass_unreadable(&mut self, passes: bool) {
+        self.passes_unreadable = passes;
     }
 
     /// The file it goes through.
@@ -187,8 +196,10 @@ impl Walk {
         self.valid = 0;
         self.buffer_at = from;
         while self.valid < length {
-            let out = &mut self.memory[self.start + self.valid..self.start + length];
-            match self.file.read_at(out, from + self.valid as u64) {
+            let most = if self.passes_unreadable { BLOCK } else { length };
+            let until = length.min(self.valid + most);
+            let out = &mut self.memory[self.start + self.valid..self.start + until];
+            match read_some(&self.file, out, from + self.valid as u64) {
                 Ok(read) => {
                     self.valid += read;
                     // Only at its end does a file give less than whole blocks.
@@ -197,6 +208,10 @@ impl Walk {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.passes_unreadable && is_of_the_medium(&error) => {
+                    out.fill(0);
+                    self.valid = until;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -220,6 +235,18 @@ impl Walk {
     }
 }
 
+/// Tells whether the disk cannot give what stands at a place, rather than the system what was asked.
+pub(super) fn is_of_the_medium(error: &io::Error) -> bool {
+    let medium = [Errno::EIO, Errno::ENODATA, Errno::EILSEQ, Errno::EREMOTEIO, Errno::EUCLEAN];
+    error.raw_os_error().is_some_and(|number| medium.contains(&Errno::from_raw(number)))
+}
+
+fn read_some(file: &File, out: &mut [u8], at: u64) -> io::Result<usize> {
+    #[cfg(test)]
+    super::faults::read(file, at, out.len())?;
+    file.read_at(out, at)
+}
+
 /// Opens a segment for one who reads on through it, past the page cache where that can be: what is
 /// not in memory any more is read once by each of the few readers that are behind.
 pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -234,7 +261,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 pub(super) fn read_at(file: &File, out: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < out.len() {
-        match file.read_at(&mut out[filled..], at + filled as u64) {
+        match read_some(file, &mut out[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -13,6 +13,7 @@ use crate::journal::faults::power::Failing;
 use crate::journal::faults::power::Watched;
 use crate::journal::faults::steps;
 use crate::journal::faults::steps::Order;
+use crate::journal::faults::wear_out;
 
 /// A batch of one message of so many bytes.
 fn large(source: &str, offset: u64, bytes: usize) -> Batch {
@@ -188,6 +189,37 @@ fn damaged_entries_are_named_and_skipped() {
     let expected: Vec<_> = (1..=20).map(|number| (number, [3, 5, 20].contains(&number))).collect();
     assert_eq!(drain(|| reader.next().unwrap()), expected);
     assert_eq!(drain(|| read_only.next().unwrap()), expected);
+}
+
+#[test]
+fn a_place_that_cannot_be_read_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = small(FullAction::Block);
+    let (journal, _) = open_with(folder.path(), &settings);
+    for number in 1..=20 {
+        journal.append(large("file", number, 10_000)).unwrap();
+    }
+    journal.close().unwrap();
+    let oldest = &segment_files(folder.path())[0];
+    let (journal, _) = open_with(folder.path(), &settings);
+    // In the middle of the third entry.
+    let _worn = wear_out(oldest, 25_000..25_001);
+    let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+    let mut reader = journal.reader("late", options).unwrap();
+    let mut failures = 0;
+    let found = drain(|| {
+        loop {
+            match reader.next() {
+                Ok(next) => return next,
+                Err(_) => failures += 1,
+            }
+        }
+    });
+    let expected: Vec<_> = (1..=20).map(|number| (number, number == 3)).collect();
+    assert_eq!(found, expected);
+    assert!(failures > 1, "{failures}");
+    assert_eq!(journal.status().damaged_entries, 1);
+    journal.close().unwrap();
 }
 
 /// All positions that come, and whether they were missed.
