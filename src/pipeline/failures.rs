@@ -1,12 +1,12 @@
-//! What goes wrong with inputs and outputs, as messages that a matcher can select.
+//! What goes wrong with plugins, as messages that a matcher can select.
 //!
 //! | Type | when |
 //! | --- | --- |
-//! | `heka.plugin-failed` | an input or output has failed and is tried again (Severity 4), or has ended (3); Payload is the reason, with what to do |
+//! | `heka.plugin-failed` | an input or output has failed and is tried again, a decoder or encoder could not read or write something (Severity 4), or one has ended (3); Payload is the reason, with what to do |
 //! | `heka.plugin-back` | an output works again whose failure was told (6) |
 //!
-//! Logger is `hekad`; the fields are `plugin`, its name, `family`, `input` or `output`, and `tried`, how
-//! often. One plugin tells of a failure once a minute at most, so that one which fails because of what is
+//! Logger is `hekad`; the fields are `plugin`, the name of the input or output, `family`, which is `input`,
+//! `decoder`, `encoder` or `output`, and `tried`, how often. One plugin tells of a failure once a minute at most, so that one which fails because of what is
 //! told here does not tell for ever.
 
 use std::sync::Arc;
@@ -26,16 +26,17 @@ const PAUSE: Duration = Duration::from_mins(1);
 const SHOWN: usize = 1000;
 
 /// Tells of one plugin.
+#[derive(Clone, Debug)]
 pub(super) struct Failures {
     journal: Journal,
     engine: Engine,
     family: &'static str,
     plugin: Arc<str>,
-    told: Mutex<Told>,
+    told: Arc<Mutex<Told>>,
 }
 
 /// What was told of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Told {
     last: Option<Instant>,
     is_failing: bool,
@@ -49,7 +50,7 @@ impl Failures {
         engine: Engine,
         journal: Journal,
     ) -> Failures {
-        Failures { journal, engine, family, plugin, told: Mutex::default() }
+        Failures { journal, engine, family, plugin, told: Arc::default() }
     }
 
     /// Tells that it has failed and is tried again.

@@ -57,6 +57,7 @@ struct Desk {
     splitter: String,
     decoder: Option<String>,
     failures: DecodeFailures,
+    undecoded: Failures,
     counters: Arc<InputCounters>,
     threads: Arc<DecodeThreads>,
     journal: Journal,
@@ -77,6 +78,7 @@ impl Lender for Desk {
             splitter: self.splitter.clone(),
             decoder: self.decoder.clone(),
             failures: self.failures,
+            undecoded: self.undecoded.clone(),
             origin,
             source,
             counters: self.counters.clone(),
@@ -132,7 +134,10 @@ impl RunningInput {
         changed: &Arc<Notify>,
     ) -> RunningInput {
         let counters = Arc::new(InputCounters::new(&plan.engine.metrics, &plan.name));
+        let (name, engine) = (plan.name.clone(), plan.engine.clone());
+        let undecoded = Failures::new("decoder", name, engine, journal.clone());
         let desk = Arc::new(Desk {
+            undecoded,
             name: plan.name.clone(),
             engine: plan.engine.clone(),
             parts: ArcSwap::new(plan.parts.clone()),

@@ -28,6 +28,10 @@ async fn collector(answers: Vec<(StatusCode, i64)>) -> (OtlpOutput, Heard) {
     let hear = move |request: Request| {
         let (own, answers) = (own.clone(), answers.clone());
         async move {
+            if request.uri().path().ends_with("traces") {
+                own.lock().unwrap().push(vec!["spans".to_owned()]);
+                return StatusCode::OK.into_response();
+            }
             let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
             let request = ExportLogsServiceRequest::decode(body).unwrap();
             let scopes = request.resource_logs.iter().flat_map(|it| &it.scope_logs);
@@ -154,4 +158,51 @@ fn numbers_are_gauges_with_the_texts_as_attributes() {
     assert_eq!((metrics[0].name.as_str(), metrics[0].unit.as_str()), ("stats.disk.reads", "1/s"));
     let Some(Data::Gauge(gauge)) = &metrics[0].data else { panic!("{metrics:?}") };
     assert_eq!(gauge.data_points[0].attributes[0].key, "device");
+}
+
+/// A span, what happened in it, and what happened in one that is not there.
+fn traced(number: u16, builder: &mut crate::message::Builder<'_>) {
+    builder.logger(b"app").timestamp(5_000_000_000).string("trace_id", "", b"0aff");
+    if number == 0 {
+        builder.message_type(b"otlp.span").payload(b"checkout").string("span_id", "", b"01");
+        builder.string("kind", "", b"client").double("duration", "s", 0.25);
+        builder.string("status", "", b"error").string("status_message", "", b"late");
+        builder.string("links", "", b"0b/02").integer("items", "", 2);
+    } else {
+        let id: &[u8] = if number == 1 { b"01" } else { b"77" };
+        builder.message_type(b"otlp.event").payload(b"paid").string("span_id", "", id);
+        builder.double("amount", "", 9.5);
+    }
+}
+
+#[test]
+fn a_span_is_one_again_with_its_events() {
+    let mut batch = Batch::new();
+    for number in 0..2 {
+        let mut builder = batch.begin();
+        traced(number, &mut builder);
+        builder.finish().unwrap();
+    }
+    let (request, count) = traces::request(batch.iter());
+    assert_eq!(count, 1);
+    let span = &request.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!((span.name.as_str(), span.kind), ("checkout", 3));
+    assert_eq!((&*span.trace_id, &*span.span_id), (&[10, 255][..], &[1][..]));
+    assert_eq!(span.end_time_unix_nano - span.start_time_unix_nano, 250_000_000);
+    let status = span.status.as_ref().unwrap();
+    assert_eq!((status.code, status.message.as_str()), (2, "late"));
+    assert_eq!((&*span.links[0].trace_id, &*span.links[0].span_id), (&[11][..], &[2][..]));
+    assert_eq!(span.attributes.len(), 1);
+    assert_eq!((span.events.len(), span.events[0].name.as_str()), (1, "paid"));
+    assert_eq!(span.events[0].attributes[0].key, "amount");
+}
+
+#[tokio::test]
+async fn an_event_without_its_span_is_a_record_of_a_log() {
+    let (mut output, heard) = collector(Vec::new()).await;
+    let records: [&[u8]; 3] = [b"0", b"1", b"2"];
+    let mut load = testing::load(&records);
+    load.messages = testing::made(3, traced);
+    assert!(send(&mut output, &mut load).await.is_empty());
+    assert_eq!(*heard.lock().unwrap(), [["spans"], ["paid"]]);
 }

@@ -286,6 +286,7 @@ impl Feed<'_> {
         let mut text = format!("{error:#}");
         text.truncate(text.floor_char_boundary(MAX_ERROR));
         if stream.plan.failures.log && !error.is::<Quiet>() {
+            stream.plan.undecoded.failed(&text, 1);
             tracing::warn!(
                 input = &*stream.plan.input,
                 decoder = stream.plan.decoder.as_deref().unwrap_or_default(),

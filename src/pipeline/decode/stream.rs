@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::message::Source;
 use crate::message::SourcePosition;
 use crate::pipeline::counters::InputCounters;
+use crate::pipeline::failures::Failures;
 use crate::pipeline::parts::Parts;
 use crate::plugin::Claim;
 use crate::plugin::Decoding;
@@ -26,6 +27,8 @@ pub(in crate::pipeline) struct StreamPlan {
     pub(in crate::pipeline) splitter: String,
     pub(in crate::pipeline) decoder: Option<String>,
     pub(in crate::pipeline) failures: DecodeFailures,
+    /// Tells of records that cannot be decoded.
+    pub(in crate::pipeline) undecoded: Failures,
     pub(in crate::pipeline) origin: Origin,
     pub(in crate::pipeline) source: Option<Source>,
     pub(in crate::pipeline) counters: Arc<InputCounters>,

@@ -20,6 +20,7 @@ use crate::journal::Position;
 use crate::journal::Reader;
 use crate::message::Batch;
 use crate::message::Message;
+use crate::pipeline::failures::Failures;
 use crate::pipeline::routing::Routing;
 use crate::plugin::Batching;
 use crate::plugin::Carried;
@@ -42,11 +43,14 @@ pub(super) struct Seed {
     pub(super) reader: Reader,
     pub(super) parcels: mpsc::Sender<Parcel>,
     pub(super) shared: Arc<Shared>,
+    pub(super) failures: Failures,
 }
 
 /// The delivery thread's side of an output.
 pub(super) struct Feeder {
     plan: OutputPlan,
+    /// Tells of what cannot be encoded.
+    failures: Failures,
     reader: Reader,
     encoding: Box<dyn Encoding>,
     parcels: mpsc::Sender<Parcel>,
@@ -119,7 +123,7 @@ fn encoding_of(plan: &OutputPlan) -> anyhow::Result<Box<dyn Encoding>> {
 impl Feeder {
     /// Starts the encoder.
     pub(super) fn grow(seed: Seed, routing: &Routing) -> anyhow::Result<Feeder> {
-        let Seed { plan, reader, parcels, shared } = seed;
+        let Seed { plan, reader, parcels, shared, failures } = seed;
         let encoding = encoding_of(&plan)?;
         let context = &plan.context;
         let position = reader.position();
@@ -129,6 +133,7 @@ impl Feeder {
         let reads_messages = output.is_some_and(|output| output.reads_messages());
         Ok(Feeder {
             row: routing.row(&context.name),
+            failures,
             encoding,
             parcels,
             shared,
@@ -322,6 +327,7 @@ impl Feeder {
         let mut on_failure = |message: u16, error: anyhow::Error| {
             counters.rejected.add(1);
             let error = format!("{error:#}");
+            self.failures.failed(&error, 1);
             tracing::warn!(output = &**name, message, error, "cannot encode a message");
         };
         let Some(messages) = &mut self.messages else {

@@ -220,7 +220,9 @@ impl Deliveries {
                 .run(),
             ),
         };
-        let seed = Box::new(Seed { plan, reader, parcels: tx, shared });
+        let (name, engine) = (plan.context.name.clone(), plan.context.engine.clone());
+        let failures = Failures::new("encoder", name, engine, self.journal.clone());
+        let seed = Box::new(Seed { plan, reader, parcels: tx, shared, failures });
         let (reply, started) = crossbeam_channel::bounded(1);
         self.tell(Command::Add(seed, routing.clone(), reply))?;
         let started = started.recv().map_err(|_| anyhow::anyhow!("the delivery thread has ended"));

@@ -139,7 +139,7 @@ fn peer_starts_anew() -> anyhow::Result<()> {
     let place = Place::new(&format!(
         "[logs]\ntype = 'LogstreamerInput'\nlog_directory = 'DIR/logs'\nfile_match = 'log'\n\
          [PayloadEncoder]\n\
-         [out]\ntype = 'TcpOutput'\nmessage_matcher = 'TRUE'\naddress = '{address}'\n\
+         [out]\ntype = 'TcpOutput'\nmessage_matcher = \"Type == 'logfile'\"\naddress = '{address}'\n\
          encoder = 'PayloadEncoder'\nuse_framing = false\n{RETRIES}"
     ))?;
     let all = lines(0, LINES);

@@ -57,7 +57,9 @@ fn nowhere() -> anyhow::Result<String> {
 }
 
 fn failing_output_is_named() -> anyhow::Result<()> {
-    let config = engine("shutdown_timeout = '1s'\n", "") + LINES + COPY;
+    // That the other one fails is a message too.
+    let copy = COPY.replace("'TRUE'", "\"Type == 'logfile'\"");
+    let config = engine("shutdown_timeout = '1s'\n", "") + LINES + &copy;
     let place = Place::new(&(config + &stuck(&nowhere()?, "")))?;
     let log = numbered_lines(2_000);
     place.write("logs/log", &log)?;

@@ -17,6 +17,7 @@ pub(super) fn trials() -> Vec<Trial> {
         test("errors::outputs_say_whom_they_cannot_reach", outputs),
         test("errors::inputs_say_whom_they_cannot_reach", inputs),
         test("errors::filters_are_told_when_it_works_again", back),
+        test("errors::filters_are_told_of_what_is_not_read_or_written", unreadable),
     ]
 }
 
@@ -191,5 +192,22 @@ fn back() -> anyhow::Result<()> {
     let stdout = engine.stop()?.stdout;
     let failed = stdout.matches("heka.plugin-failed 4 away").count();
     anyhow::ensure!(failed == 1, "it was told {failed} times:\n{stdout}");
+    Ok(())
+}
+
+/// A record that is no JSON, and a message that lacks what a template needs.
+fn unreadable() -> anyhow::Result<()> {
+    let place = Place::new(&format!(
+        "[StdinInput]\nsplitter = 'TokenSplitter'\ndecoder = 'JsonDecoder'\n[JsonDecoder]\n{TOLD}\
+         [out]\ntype = 'LogOutput'\nmessage_matcher = \"Type == 'json'\"\nencoder = 'strict'\n\
+         [strict]\ntype = 'TemplateEncoder'\nrequire_all = true\ntemplate = 'amount %{{amount}}'\n"
+    ))?;
+    let input = "no json\nnor this\n{\"x\":1}\n{\"x\":2}\n{\"amount\":3}\n";
+    let mut engine = place.run_with(&["--until-done"], input)?;
+    expect_line(&mut engine, Engine::stdout, &["heka.plugin-failed 4 StdinInput", "JSON"])?;
+    expect_line(&mut engine, Engine::stdout, &["heka.plugin-failed 4 out", "amount"])?;
+    let stdout = engine.finish()?.stdout;
+    let failed = stdout.matches("heka.plugin-failed").count();
+    anyhow::ensure!(failed == 2 && stdout.contains("amount 3"), "{stdout}");
     Ok(())
 }

@@ -91,11 +91,11 @@ const FIELDS: [Expected<'_>; 11] = [
 ];
 
 const PAYLOADS: [(&str, &str); 7] = [
-    ("app.text", "ValueError: no stock"),
+    ("app.text", "Traceback (most recent call last)"),
     ("logfile", "slow"),
     ("health_app", "onStandStepChanged 3579"),
     ("hadoop", "PacketResponder 1 for block blk_1 terminating"),
-    ("mysql.slow-query", "from orders;"),
+    ("mysql.slow-query", "select *"),
     ("postgresql", "relation \"baskets\" does not exist"),
     ("zookeeper", "Notification time out: 3200"),
 ];
