@@ -7,7 +7,7 @@
 //! | `reader`, `tail` | one file, plain or compressed, and the bytes it is known by |
 //! | `place`, `find` | the position in the journal, and the file it belongs to |
 //! | `follow` | one stream, file by file |
-//! | `watch` | says that there may be something new |
+//! | `watch`, `notices` | what is waited for, and what the system tells of it |
 //! | `stream` | hands what is read to the engine |
 //!
 //! What holds, whatever rotation does between two looks:
@@ -21,6 +21,7 @@
 mod find;
 mod follow;
 mod layout;
+mod notices;
 mod place;
 mod reader;
 mod scan;
@@ -46,6 +47,7 @@ use tokio::time::Instant;
 
 use self::follow::Options;
 use self::layout::Layout;
+use self::notices::Notices;
 use self::scan::Scan;
 use self::stream::Rescan;
 use self::stream::Streams;
@@ -170,17 +172,13 @@ impl LogstreamerInput {
         }
     }
 
-    /// How long to look at no file that was written to, after a look that took so long.
-    fn pause(&self, looked: Duration) -> Duration {
-        (looked * LOOKS).max(MIN_LOOK).min(self.settings.check_data_interval)
-    }
-
     /// Looks at the files, on a thread that may block.
-    async fn scan(&self, rescan: &Rescan) -> anyhow::Result<(u64, Scan)> {
+    async fn scan(&self, rescan: &Rescan, notices: &Arc<Notices>) -> anyhow::Result<(u64, Scan)> {
         let number = rescan.number();
         let (root, layout) = (self.settings.log_directory.clone(), self.layout.clone());
-        let scan = tokio::task::spawn_blocking(move || scan::scan(&root, &layout)).await?;
-        Ok((number, scan))
+        let notices = notices.clone();
+        let scan = move || scan::scan(&root, &layout, &|folder| notices.folder(folder));
+        Ok((number, tokio::task::spawn_blocking(scan).await?))
     }
 }
 
@@ -192,10 +190,12 @@ impl Input for LogstreamerInput {
 
     async fn run(self: Box<Self>, cx: InputContext) -> anyhow::Result<()> {
         let rescan = Arc::<Rescan>::default();
-        let mut watch = watch::Watch::start(&self.settings.log_directory, &rescan).await;
-        let (mut quiet_until, mut look_from) = (Instant::now(), Instant::now());
+        let mut watch = watch::Watch::new(&self.settings.log_directory);
+        let notices = Arc::new(Notices::start());
+        let (mut quiet_until, mut told_from) = (Instant::now(), Instant::now());
         let mut tasks = JoinSet::new();
-        let mut streams = Streams::new(&cx, &self.settings, self.options(cx.until_done));
+        let options = self.options(cx.until_done);
+        let mut streams = Streams::new(&cx, &self.settings, options, &notices);
         let mut looking = tokio::time::interval(self.settings.check_data_interval.max(MIN_LOOK));
         looking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut scanning = tokio::time::interval(self.settings.rescan_interval.max(MIN_SCAN));
@@ -203,9 +203,11 @@ impl Input for LogstreamerInput {
         loop {
             tokio::select! {
                 () = cx.stopping.cancelled() => break,
-                _ = scanning.tick() => streams.update(self.scan(&rescan).await?, &rescan, &mut tasks),
+                _ = scanning.tick() => {
+                    streams.update(self.scan(&rescan, &notices).await?, &rescan, &mut tasks);
+                }
                 () = rescan.asked_after(quiet_until) => {
-                    streams.update(self.scan(&rescan).await?, &rescan, &mut tasks);
+                    streams.update(self.scan(&rescan, &notices).await?, &rescan, &mut tasks);
                     quiet_until = Instant::now() + self.settings.check_data_interval / SCANS;
                     scanning.reset();
                 }
@@ -215,10 +217,14 @@ impl Input for LogstreamerInput {
                         rescan.ask();
                     }
                 }
-                () = rescan.written_after(look_from) => {
-                    let begun = Instant::now();
-                    streams.look(&rescan).await;
-                    look_from = Instant::now() + self.pause(begun.elapsed());
+                told = notices.told_after(told_from) => {
+                    if told.has_names {
+                        rescan.ask();
+                    }
+                    if told.is_lost {
+                        streams.look(&rescan).await;
+                    }
+                    told_from = Instant::now() + PACE;
                 }
                 Some(ended) = tasks.join_next() => ended??,
             }
@@ -226,7 +232,6 @@ impl Input for LogstreamerInput {
                 break;
             }
         }
-        drop(watch);
         // What was read is to be in the journal before the input may start again, and ask it.
         let all_ended = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(GRACE, all_ended).await;
@@ -242,8 +247,8 @@ impl Input for LogstreamerInput {
 const GRACE: Duration = Duration::from_secs(3);
 /// How many scans that are asked for there are in an interval of looking for data, at most.
 const SCANS: u32 = 4;
-/// Looks that the system asks for take one part in so many of the time.
-const LOOKS: u32 = 20;
+/// The shortest time between two times that the system is heard.
+const PACE: Duration = Duration::from_millis(10);
 /// The shortest time between two looks at the sizes of files.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 /// The shortest time between two scans that nobody asked for.
@@ -283,7 +288,7 @@ pub fn streams(
 ) -> anyhow::Result<Vec<LogStream>> {
     let input = LogstreamerInput::deserialize(settings)?;
     let oldest = input.options(true).oldest;
-    let found = scan::scan(&input.settings.log_directory, &input.layout).streams;
+    let found = scan::scan(&input.settings.log_directory, &input.layout, &|_| {}).streams;
     let listed = found.into_iter().map(|(stream, files)| LogStream {
         name: if stream.is_empty() { name.to_owned() } else { stream },
         files: files

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::io::ErrorKind;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -164,13 +165,22 @@ impl Reader {
         let tail = self.tail.bytes();
         let mut there = [0; TAIL];
         let there = &mut there[..tail.len()];
-        match self.file.read_exact_at(there, self.offset - tail.len() as u64) {
+        // Of a file that was written to and is as long as before, some file systems show what they
+        // have in memory until it is opened again.
+        let opened = (data.len() == self.offset).then(|| self.open_again().ok()).flatten();
+        let file = opened.as_ref().unwrap_or(&self.file);
+        match file.read_exact_at(there, self.offset - tail.len() as u64) {
             Ok(()) if there == tail => Ok(Change::Grown),
             Ok(()) => Ok(Change::Rewritten),
             // It was truncated just now.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Change::Rewritten),
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the same file once more, whatever it is called by now.
+    fn open_again(&self) -> std::io::Result<File> {
+        File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
     /// Tells whether the file is the one that was listed and was not written to since.

@@ -83,11 +83,12 @@ impl Scan {
 /// Finds the files below `root`.
 ///
 /// Files that are renamed while a folder is read show up twice or not at all, and one that is missed
-/// would be passed over for good. So it is looked until two looks agree.
-pub(super) fn scan(root: &Path, layout: &Layout) -> Scan {
-    let mut last = look(root, layout);
+/// would be passed over for good. So it is looked until two looks agree. `enter` hears of every
+/// folder before it is read.
+pub(super) fn scan(root: &Path, layout: &Layout, enter: &dyn Fn(&Path)) -> Scan {
+    let mut last = look(root, layout, enter);
     for _ in 0..LOOKS {
-        let next = look(root, layout);
+        let next = look(root, layout, enter);
         if next.agrees(&last) {
             return next;
         }
@@ -98,12 +99,13 @@ pub(super) fn scan(root: &Path, layout: &Layout) -> Scan {
     last
 }
 
-fn look(root: &Path, layout: &Layout) -> Scan {
+fn look(root: &Path, layout: &Layout, enter: &dyn Fn(&Path)) -> Scan {
     // The folder itself may be a link, and links in it may lead to it.
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let mut walk = Walk {
         root: &root,
         layout,
+        enter,
         streams: BTreeMap::new(),
         unreadable: Vec::new(),
         folders: HashSet::new(),
@@ -120,6 +122,7 @@ fn look(root: &Path, layout: &Layout) -> Scan {
 struct Walk<'a> {
     root: &'a Path,
     layout: &'a Layout,
+    enter: &'a dyn Fn(&Path),
     streams: BTreeMap<String, Vec<LogFile>>,
     unreadable: Vec<PathBuf>,
     /// Folders already entered, so that links make no circle.
@@ -129,6 +132,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, depth: usize) {
+        (self.enter)(path);
         let entries = match std::fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) => {

@@ -20,6 +20,7 @@ use super::follow::Follower;
 use super::follow::Options;
 use super::follow::Start;
 use super::follow::Step;
+use super::notices::Notices;
 use super::place;
 use super::place::Place;
 use super::scan;
@@ -45,6 +46,7 @@ pub(super) struct Streams {
     retry: Duration,
     followed: HashMap<String, Followed>,
     told: HashSet<PathBuf>,
+    notices: Arc<Notices>,
     is_scanned: bool,
 }
 
@@ -53,7 +55,6 @@ pub(super) struct Streams {
 pub(super) struct Rescan {
     asked: AtomicU64,
     wake: Notify,
-    written: Notify,
 }
 
 impl Rescan {
@@ -68,17 +69,6 @@ impl Rescan {
     pub(super) async fn asked_after(&self, then: tokio::time::Instant) {
         tokio::time::sleep_until(then).await;
         self.wake.notified().await;
-    }
-
-    /// Tells that something was written to some file.
-    pub(super) fn note_data(&self) {
-        self.written.notify_one();
-    }
-
-    /// Waits until something was written, and until `then`.
-    pub(super) async fn written_after(&self, then: tokio::time::Instant) {
-        tokio::time::sleep_until(then).await;
-        self.written.notified().await;
     }
 
     /// The number of the listings of a scan that begins now.
@@ -101,7 +91,7 @@ struct Followed {
 struct Shared {
     /// The end of file it waits at, if it does.
     waiting: Mutex<Option<Waiting>>,
-    wake: Notify,
+    wake: Arc<Notify>,
 }
 
 impl Shared {
@@ -111,7 +101,12 @@ impl Shared {
 }
 
 impl Streams {
-    pub(super) fn new(cx: &InputContext, settings: &Settings, options: Options) -> Streams {
+    pub(super) fn new(
+        cx: &InputContext,
+        settings: &Settings,
+        options: Options,
+        notices: &Arc<Notices>,
+    ) -> Streams {
         let heka_journals = settings.journal_directory.clone();
         Streams {
             cx: cx.clone(),
@@ -122,6 +117,7 @@ impl Streams {
             retry: settings.check_data_interval,
             followed: HashMap::new(),
             told: HashSet::new(),
+            notices: notices.clone(),
             is_scanned: false,
         }
     }
@@ -207,8 +203,10 @@ impl Streams {
             files,
             shared: shared.clone(),
             rescan: rescan.clone(),
+            notices: self.notices.clone(),
             retry: self.retry,
             moved: None,
+            told: None,
         }
     }
 
@@ -243,9 +241,12 @@ struct Reading {
     files: watch::Receiver<Listed>,
     shared: Arc<Shared>,
     rescan: Arc<Rescan>,
+    notices: Arc<Notices>,
     retry: Duration,
     /// The file that was found to have lost its name.
     moved: Option<Identity>,
+    /// What was last found to have been written before a wait: size and time.
+    told: Option<(u64, i64)>,
 }
 
 impl Reading {
@@ -256,16 +257,20 @@ impl Reading {
         while !self.cx.stopping.is_cancelled() {
             let files = self.files.borrow_and_update().1.clone();
             let mut follower = self.follower;
-            let now = clock.wall();
-            let (follower, step, waiting) = tokio::task::spawn_blocking(move || {
+            let (now, mut told) = (clock.wall(), self.told);
+            let (notices, shared) = (self.notices.clone(), self.shared.clone());
+            let (follower, step, waiting, told) = tokio::task::spawn_blocking(move || {
                 let step = follower.step(&files, now);
                 let is_waiting = matches!(step, Ok(Step::Wait(_)));
                 let waiting = is_waiting.then(|| follower.waiting());
-                (follower, step, waiting)
+                if let Some(waiting) = &waiting {
+                    waiting.ask(&notices, &shared.wake, &mut told);
+                }
+                (follower, step, waiting, told)
             })
             .await
             .context("a file could not be read")?;
-            self.follower = follower;
+            (self.follower, self.told) = (follower, told);
             match step {
                 Ok(Step::Bytes { position, bytes, is_elsewhere }) => {
                     if is_elsewhere {

@@ -441,7 +441,7 @@ impl Model {
     }
 
     fn scan(&mut self) {
-        let mut scan = scan::scan(self.logs.folder.path(), &self.layout);
+        let mut scan = scan::scan(self.logs.folder.path(), &self.layout, &|_| {});
         self.files = scan.streams.remove("").unwrap_or_else(|| Arc::from([]));
     }
 

@@ -1,5 +1,4 @@
-//! Says that there may be something new: new files, by notifications of the system; new data, by
-//! looking at sizes, now and then and when the system says that something was written.
+//! What a stream waits for, and how it is looked at.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -8,33 +7,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use notify::EventKind;
-use notify::RecursiveMode;
-use notify::Watcher;
-use notify::event::ModifyKind;
+use tokio::sync::Notify;
 
+use super::notices::Notices;
 use super::reader::Reader;
 use super::scan::Identity;
 use super::scan::modified;
-use super::stream::Rescan;
 
-/// Notifications about a folder, as long as it is kept.
+/// The folder of an input.
+#[derive(Debug)]
 pub(super) struct Watch {
     folder: PathBuf,
-    rescan: Arc<Rescan>,
-    /// The folder that notifications are about, where there is one of that name.
-    watched: Option<(Identity, Option<SystemTime>)>,
-    watcher: Option<notify::RecommendedWatcher>,
+    /// Which one it was, where there was one of that name.
+    seen: Option<(Identity, Option<SystemTime>)>,
 }
 
 impl Watch {
-    /// Asks for a scan when files come, go or are renamed below `folder`, and for a look when one is
-    /// written to. Where the system cannot tell, scans and looks at their intervals find it out.
-    pub(super) async fn start(folder: &Path, rescan: &Arc<Rescan>) -> Watch {
-        let (folder, rescan) = (folder.to_owned(), rescan.clone());
-        let mut watch = Watch { folder, rescan, watched: None, watcher: None };
-        watch.renew().await;
-        watch
+    /// Watches a folder that nobody has looked at.
+    pub(super) fn new(folder: &Path) -> Watch {
+        Watch { folder: folder.to_owned(), seen: None }
     }
 
     /// Looks whether the folder is there by now, or is another one; `true` when there is something
@@ -42,35 +33,10 @@ impl Watch {
     pub(super) async fn renew(&mut self) -> bool {
         let there = tokio::fs::metadata(&self.folder).await;
         let there = there.map(|data| (Identity::of(&data), data.created().ok())).ok();
-        if there == self.watched {
-            return false;
-        }
-        self.watched = there;
-        self.watcher = there.and_then(|_| watcher(&self.folder, &self.rescan));
-        there.is_some()
+        let is_new = there != self.seen && there.is_some();
+        self.seen = there;
+        is_new
     }
-}
-
-fn watcher(folder: &Path, rescan: &Arc<Rescan>) -> Option<notify::RecommendedWatcher> {
-    let rescan = rescan.clone();
-    let told = move |event: notify::Result<notify::Event>| match event.map(|event| event.kind) {
-        Ok(
-            EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)),
-        ) => {
-            rescan.ask();
-        }
-        Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => rescan.note_data(),
-        _ => {}
-    };
-    let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
-        watcher.watch(folder, RecursiveMode::Recursive)?;
-        Ok(watcher)
-    });
-    if let Err(error) = &watcher {
-        let folder = folder.display();
-        tracing::debug!(%folder, %error, "no notifications of new files, scans find them");
-    }
-    watcher.ok()
 }
 
 /// What a stream waits for.
@@ -124,6 +90,22 @@ impl Waiting {
         self.end.as_ref().filter(|end| end.has_moved).map(|end| end.identity)
     }
 
+    /// Has somebody woken when there may be what is waited for, or at once where there is already;
+    /// `told` is of what was there when that was said last, so that it is said once.
+    pub(super) fn ask(&self, notices: &Notices, wake: &Arc<Notify>, told: &mut Option<(u64, i64)>) {
+        if let Some(path) = &self.expected {
+            notices.path(path, wake);
+        }
+        let Some(end) = &self.end else { return };
+        notices.file(&end.file, wake);
+        // Written between the last read and the asking.
+        if let Some(there) = end.there().filter(|there| *there != (end.size, end.modified))
+            && told.replace(there) != Some(there)
+        {
+            wake.notify_one();
+        }
+    }
+
     /// Looks whether there is what is waited for.
     pub(super) fn look(&self) -> Sight {
         let mut sight = self.end.as_ref().map(End::look).unwrap_or_default();
@@ -134,11 +116,13 @@ impl Waiting {
 }
 
 impl End {
+    /// The size of the file and when it was last written to.
+    fn there(&self) -> Option<(u64, i64)> {
+        self.file.metadata().ok().map(|data| (data.size(), modified(&data)))
+    }
+
     fn look(&self) -> Sight {
-        let has_changed = self
-            .file
-            .metadata()
-            .is_ok_and(|data| data.size() != self.size || modified(&data) != self.modified);
+        let has_changed = self.there().is_some_and(|there| there != (self.size, self.modified));
         let there = std::fs::metadata(&self.path).map(|data| Identity::of(&data));
         let is_there = there.ok() == Some(self.identity);
         Sight { has_changed, has_moved: !is_there && !self.has_moved }
