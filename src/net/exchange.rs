@@ -14,8 +14,9 @@ use tokio::io::ReadBuf;
 
 use super::Stream;
 
-/// How much is read at a time, in bytes.
-const CHUNK: usize = 64 * 1024;
+/// How much is read at a time, in bytes: the most of a connection that has much to say, the least of
+/// one that is quiet and shall hold little.
+const ROOM: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// What is kept of a buffer that is empty, in bytes.
 const KEPT: usize = 1024 * 1024;
 
@@ -27,6 +28,10 @@ pub struct Exchange {
     /// What has come and was not taken yet.
     inbox: Vec<u8>,
     taken: usize,
+    /// How much is read next.
+    room: usize,
+    /// Nothing was there when it was last looked for.
+    is_waiting: bool,
     /// What is to be written; whoever appends waits for [`Exchange::is_written`] now and then.
     pub outbox: Vec<u8>,
     written: usize,
@@ -43,6 +48,8 @@ impl Exchange {
             stream,
             inbox,
             taken: 0,
+            room: *ROOM.start(),
+            is_waiting: false,
             outbox: Vec::new(),
             written: 0,
             needs_flush: false,
@@ -170,14 +177,28 @@ impl Exchange {
         Ok(wrote)
     }
 
+    /// Twice the room after a read that filled it, half after two looks that found nothing.
+    fn make_room(&mut self, read: usize, is_pending: bool) {
+        let was_waiting = std::mem::replace(&mut self.is_waiting, is_pending);
+        if read == self.room {
+            self.room = (self.room * 2).min(*ROOM.end());
+        } else if is_pending && was_waiting {
+            self.room = (self.room / 2).max(*ROOM.start());
+        }
+        if is_pending && self.inbox.is_empty() && self.room == *ROOM.start() {
+            self.inbox = Vec::new();
+        }
+    }
+
     fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.inbox.drain(..std::mem::take(&mut self.taken));
         let had = self.inbox.len();
-        self.inbox.resize(had + CHUNK, 0);
+        self.inbox.resize(had + self.room, 0);
         let mut buffer = ReadBuf::new(&mut self.inbox[had..]);
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
         let read = buffer.filled().len();
         self.inbox.truncate(had + read);
+        self.make_room(read, polled.is_pending());
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) if read == 0 => Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
@@ -211,5 +232,35 @@ mod tests {
         let polled = poll_fn(|cx| Poll::Ready(pin!(exchange.write_out()).poll(cx))).await;
         assert!(polled.is_pending());
         assert_eq!(exchange.due(most), most);
+    }
+
+    #[tokio::test]
+    async fn who_is_quiet_holds_nothing_and_who_says_much_is_read_in_large_pieces() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let written = listener.local_addr().unwrap().to_string();
+        let address = Address::stream(StreamNet::Tcp, &written).unwrap();
+        let mut exchange = Exchange::new(Connector::new(address).connect().await.unwrap(), vec![]);
+        let (mut other, _) = listener.accept().await.unwrap();
+        let polled = poll_fn(|cx| Poll::Ready(pin!(exchange.step()).poll(cx))).await;
+        assert!(polled.is_pending());
+        assert_eq!(exchange.inbox.capacity(), 0);
+        let much = vec![b'x'; 1 << 20];
+        let saying = tokio::io::AsyncWriteExt::write_all(&mut other, &much);
+        let hearing = async {
+            let mut heard = 0;
+            while heard < much.len() {
+                exchange.step().await.unwrap();
+                heard += exchange.inbox().len();
+                exchange.take(exchange.inbox().len());
+            }
+        };
+        let (said, ()) = tokio::join!(saying, hearing);
+        said.unwrap();
+        assert!(exchange.room > *ROOM.start(), "{}", exchange.room);
+        for _ in 0..10 {
+            let polled = poll_fn(|cx| Poll::Ready(pin!(exchange.step()).poll(cx))).await;
+            assert!(polled.is_pending());
+        }
+        assert_eq!(exchange.inbox.capacity(), 0);
     }
 }
