@@ -91,6 +91,14 @@ impl Bound {
 
 impl Command {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.export() {
+            // Whoever reads has seen enough.
+            Err(error) if crate::cli::is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            done => done,
+        }
+    }
+
+    fn export(self) -> anyhow::Result<ExitCode> {
         let Some(place) = self.which.find()? else { return Ok(ExitCode::from(2)) };
         let opened = journal::open_read_only(&place.folder);
         let mut journal = opened.with_context(|| place.folder.display().to_string())?;
