@@ -13,7 +13,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             let right = candidate.to_lowercase();
             let distance = strsim::damerau_levenshtein(&written, &right);
             let longer = written.chars().count().max(right.chars().count());
-            let near = distance <= (longer / 3).max(1) || is_part(&written, &right);
+            // Of one letter every other is as near.
+            let is_close = distance <= (longer / 3).max(1) && longer > 1;
+            let near = is_close || is_part(&written, &right);
             near.then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
@@ -35,6 +37,7 @@ mod tests {
     fn check(word: &str, expected: Option<&str>) {
         let known = ["address", "net", "use_tls", "keep_alive", "keep_alive_period", "TcpInput"];
         assert_eq!(nearest(word, known), expected, "for {word}");
+        assert_eq!(nearest("t", ["0", "x"]), None);
     }
 
     #[test]

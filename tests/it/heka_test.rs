@@ -80,17 +80,26 @@ fn failures_show_found_and_expected() -> anyhow::Result<()> {
     let place = place()?;
     place.write(
         "filters/errors_spec.lua",
-        "it('differs', function() equal({a = {1, 2}}, {a = {1, 3}}) end)\n\
+        "describe('lists', function()\n\
+           it('differ', function()\n\
+             equal({a = {1, 2}}, {a = {1, 3}})\n\
+           end)\n\
+         end)\n\
+         it('raises', function()\n\
+           local function deep() error('boom') end\n\
+           deep()\n\
+         end)\n\
          it('loops', function()\n\
            filter('function process_message() while true do end end'):process({})\n\
          end)\n",
     )?;
     let finished = place.heka(&["test", "filters"], "")?.expect_code(1)?;
     for expected in [
-        "found    {\"a\":[1.0,2.0]}",
-        "expected {\"a\":[1.0,3.0]}",
+        "found    {\"a\":[1,2]}",
+        "expected {\"a\":[1,3]}",
         "they differ at .a[2]",
-        "at filters/errors_spec.lua:1",
+        "at filters/errors_spec.lua:3\n  FAIL",
+        "filters/errors_spec.lua:7: boom\n        at filters/errors_spec.lua:8\n",
         "cpu_limit exceeded",
     ] {
         anyhow::ensure!(finished.stdout.contains(expected), "no {expected}: {finished:?}");

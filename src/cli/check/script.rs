@@ -74,6 +74,11 @@ pub(super) fn check(
     let mistakes = sandbox::mistakes(&text);
     if mistakes.is_empty() {
         problems.extend(first);
+        // What ends it while it loads is often told best by what is said of the rest.
+        let families =
+            FAMILIES.iter().filter(|(family, _)| said.is_none_or(|said| said == *family));
+        let each = families.map(|(_, role)| remarks(&name, &text, *role));
+        problems.extend(each.min_by_key(Vec::len).unwrap_or_default());
     }
     for (line, message) in mistakes {
         let problem = Problem::error(&message);

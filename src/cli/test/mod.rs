@@ -229,22 +229,37 @@ fn raised(error: impl fmt::Display) -> mlua::Error {
     mlua::Error::runtime(error)
 }
 
-/// What went wrong, and where in the spec.
+/// What went wrong, and where in the spec: the place nearest to it, and those that led there.
 fn told(error: &mlua::Error, spec: &Path) -> String {
     let file = spec.display().to_string();
-    let mut place = None;
+    // From the outside in: the first traceback is that of `describe`.
+    let mut innermost = None;
     let mut cause = error;
     while let mlua::Error::CallbackError { traceback, cause: inner } = cause {
-        let mut lines = traceback.lines().map(str::trim);
-        let line = lines.find_map(|line| line.strip_prefix(&file)?.split([':', ' ']).nth(1));
-        place = place.or(line.map(|line| format!("\nat {file}:{line}")));
+        innermost = Some(traceback);
         cause = inner;
     }
     let text = match cause {
         mlua::Error::RuntimeError(text) => text.clone(),
         other => other.to_string(),
     };
-    text.trim_end().to_owned() + &place.unwrap_or_default()
+    let (text, own) = match text.split_once("\nstack traceback:") {
+        Some((text, traceback)) => (text.to_owned(), Some(traceback)),
+        None => (text, None),
+    };
+    let traceback = own.or(innermost.map(String::as_str)).unwrap_or_default();
+    let mut told = text.trim_end().to_owned();
+    let lines = traceback.lines().map(str::trim);
+    for line in lines.take_while(|line| !line.starts_with("[C]: in function 'it'")) {
+        let number = line.strip_prefix(&file).and_then(|rest| rest.split([':', ' ']).nth(1));
+        // Where the text itself says it, once is enough.
+        if let Some(number) = number
+            && !told.starts_with(&format!("{file}:{number}:"))
+        {
+            told += &format!("\nat {file}:{number}");
+        }
+    }
+    told
 }
 
 fn indented(error: &mlua::Error, spec: &Path) -> String {

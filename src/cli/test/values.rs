@@ -19,6 +19,9 @@ const BYTES: i64 = 1;
 /// How deep tables may stand in each other.
 const MAX_DEPTH: usize = 32;
 
+/// Below this a whole number is written without a point.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Raises unless the two are the same; says where they differ first.
 pub(super) fn equal(_: &Lua, (found, expected): (mlua::Value, mlua::Value)) -> mlua::Result<()> {
     let (found, expected) = (json(&found, 0)?, json(&expected, 0)?);
@@ -73,7 +76,11 @@ pub(super) fn json(value: &mlua::Value, depth: usize) -> mlua::Result<serde_json
                 .map(|pair| pair.and_then(|(name, value)| Ok((name, json(&value, depth + 1)?))));
             serde_json::Value::Object(members.collect::<mlua::Result<_>>()?)
         }
-        mlua::Value::Number(_) | mlua::Value::Integer(_) => number(value).into(),
+        mlua::Value::Number(_) | mlua::Value::Integer(_) => match number(value) {
+            #[allow(clippy::cast_possible_truncation, reason = "the number was found to fit")]
+            whole if whole.fract() == 0.0 && whole.abs() < EXACT => (whole as i64).into(),
+            other => other.into(),
+        },
         other => other.type_name().into(),
     })
 }
