@@ -99,6 +99,13 @@ impl<'t> Lexer<'t> {
         Ok((token, start..self.at))
     }
 
+    /// Passes over `c`, where it comes next.
+    pub(super) fn takes(&mut self, c: char) -> bool {
+        let is_next = self.peek() == Some(c);
+        self.at += if is_next { c.len_utf8() } else { 0 };
+        is_next
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }

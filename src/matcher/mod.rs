@@ -35,7 +35,8 @@
 //! - in a regular expression `\\/` is a backslash and its end, not a backslash and a slash.
 //!
 //! In reading order: `lexer`, `parser` (with `spelling` and `error`) make a `tree` of tests of a
-//! `variable` under a `condition`, where `number`, `pattern` and `dialect` do the comparing.
+//! `variable` under a `condition`, where `number`, `pattern` and `dialect` do the comparing, and
+//! `lua_pattern` for scripts in Hindsight's manner.
 //! `index` asks many matchers at once.
 
 mod condition;
@@ -43,6 +44,7 @@ mod dialect;
 mod error;
 mod index;
 mod lexer;
+mod lua_pattern;
 mod number;
 mod parser;
 mod pattern;
@@ -76,6 +78,7 @@ pub use index::Index;
 pub use index::Matches;
 pub use index::Row;
 
+use parser::Quoted;
 use tree::Node;
 use variable::Variable;
 
@@ -100,7 +103,19 @@ impl Matcher {
     /// When the expression is none, or exceeds 64 KiB, 100 parentheses inside each other or 8 MiB
     /// of compiled regular expressions.
     pub fn parse(text: &str) -> Result<Matcher, Error> {
-        let mut tree = parser::parse(text)?;
+        Matcher::compiled(text, parser::parse(text, Quoted::Text)?)
+    }
+
+    /// Compiles an expression in which text in quotes behind `=~` and `!~` is a pattern of Lua, or just
+    /// text where a `%` follows: so Hindsight writes them.
+    ///
+    /// # Errors
+    /// As [`Matcher::parse`].
+    pub fn parse_lua(text: &str) -> Result<Matcher, Error> {
+        Matcher::compiled(text, parser::parse(text, Quoted::LuaPattern)?)
+    }
+
+    fn compiled(text: &str, mut tree: Node<Variable>) -> Result<Matcher, Error> {
         tree.arrange(&|variable, condition| variable.cost() + condition.cost());
         Ok(Matcher { compiled: Arc::new(Compiled { source: text.to_owned(), tree }) })
     }

@@ -8,6 +8,7 @@
 //! unary := { 'NOT' | '!' } ( '(' any ')' | 'TRUE' | 'FALSE' | variable operator literal )
 //! ```
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::condition::Condition;
 use super::error::Error;
 use super::lexer::Lexer;
 use super::lexer::Token;
+use super::lua_pattern;
 use super::number::Number;
 use super::pattern::Pattern;
 use super::tree::Node;
@@ -36,8 +38,17 @@ const MAX_PATTERN_BYTES: usize = 8 * 1024 * 1024;
 /// What may begin a test, for messages.
 const TEST: &str = "expected a variable such as Type or Fields[name]";
 
+/// What text in quotes is behind `=~` and `!~`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Quoted {
+    /// A mistake.
+    Text,
+    /// A pattern of Lua; text where a `%` follows.
+    LuaPattern,
+}
+
 /// Parses a whole expression.
-pub(super) fn parse(text: &str) -> Result<Node<Variable>, Error> {
+pub(super) fn parse(text: &str, quoted: Quoted) -> Result<Node<Variable>, Error> {
     if text.len() > MAX_BYTES {
         let message = format!("expression is longer than {MAX_BYTES} bytes");
         return Err(Error::new("", 0..0, message, ""));
@@ -45,6 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Node<Variable>, Error> {
     let mut parser = Parser {
         text,
         lexer: Lexer::new(text),
+        quoted,
         token: Token::End,
         span: 0..0,
         depth: 0,
@@ -61,6 +73,7 @@ pub(super) fn parse(text: &str) -> Result<Node<Variable>, Error> {
 struct Parser<'t> {
     text: &'t str,
     lexer: Lexer<'t>,
+    quoted: Quoted,
     /// The token at hand, and its place.
     token: Token<'t>,
     span: Range<usize>,
@@ -188,17 +201,30 @@ impl<'t> Parser<'t> {
         name: Range<usize>,
         is_negated: bool,
     ) -> Result<Condition, Error> {
-        let Token::Pattern(source) = self.token else {
-            return Err(self.unexpected("expected a regular expression, as in /GET .*/"));
+        let source = match &self.token {
+            Token::Pattern(source) => Cow::Borrowed(*source),
+            Token::Text(text) if self.quoted == Quoted::LuaPattern => {
+                let text = String::from_utf8_lossy(text);
+                Cow::Owned(if self.lexer.takes('%') {
+                    regex_syntax::escape(&text)
+                } else {
+                    let wrong = |why| self.error(format!("bad pattern: {why}"), "");
+                    lua_pattern::translated(&text).map_err(wrong)?
+                })
+            }
+            _ => return Err(self.unexpected("expected a regular expression, as in /GET .*/")),
         };
         if matches!(variable, Variable::Header(header) if header.is_number()) {
             let message = format!("{} is a number", &self.text[name.clone()]);
             let expected = "expected text: a number is compared with ==, !=, <, <=, >, >=";
             return Err(Error::new(self.text, name, message, expected));
         }
-        let pattern = Pattern::compile(source, &mut self.pattern_budget).map_err(|error| {
+        let pattern = Pattern::compile(&source, &mut self.pattern_budget).map_err(|error| {
             let start = self.span.start + 1;
-            let span = start + error.span.start..start + error.span.end;
+            let span = match &source {
+                Cow::Borrowed(_) => start + error.span.start..start + error.span.end,
+                Cow::Owned(_) => self.span.clone(),
+            };
             Error::new(self.text, span, format!("bad regular expression: {}", error.reason), "")
         })?;
         let pattern = Arc::new(pattern);

@@ -89,6 +89,7 @@ pub(super) struct Setting {
     /// The zone that a decoder's timestamps are in.
     pub(super) zone: Option<Tz>,
     pub(super) access: Access,
+    pub(super) restricts_headers: bool,
     /// Whether the lines that run are counted.
     pub(super) is_covered: bool,
     /// Set when the script is to end.
@@ -147,6 +148,7 @@ impl Context {
                 own_matcher: Refusal(spec.own_matcher.clone()),
                 zone: None,
                 access: spec.access,
+                restricts_headers: spec.restricts_headers,
                 is_covered: spec.is_covered,
                 stopping: spec.stopping.clone(),
             },

@@ -12,6 +12,7 @@ use crate::message::Builder;
 use crate::message::Draft;
 use crate::message::Message;
 use crate::message::Value as FieldValue;
+use crate::sandbox::context::Setting;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
 use crate::sandbox::raw::Kind;
@@ -77,6 +78,18 @@ impl<'a> Parts<'a> {
             pid: self.pid.or(other.pid),
             hostname: self.hostname.or(other.hostname),
         }
+    }
+
+    /// The same with the Logger, Hostname and Pid of the plugin where they are missing, or where scripts
+    /// may not say them.
+    pub(super) fn in_name_of(&self, setting: &'a Setting) -> Parts<'a> {
+        let own = Parts {
+            logger: Some(setting.name.as_bytes()),
+            hostname: Some(setting.hostname.as_bytes()),
+            pid: Some(setting.pid),
+            ..Parts::default()
+        };
+        if setting.restricts_headers { own.or(self) } else { self.or(&own) }
     }
 
     /// Writes the header, with `prefix` before the type.

@@ -100,6 +100,10 @@ pub struct Settings {
     /// What the script of an input or output may reach of the world outside; all where left out.
     /// Scripts of other families reach nothing.
     pub allow: Option<Vec<Allowed>>,
+    /// Whether Logger, Hostname and Pid of what an input or output makes are those of its section, whatever
+    /// the script says.
+    #[serde(default)]
+    pub restricted_headers: bool,
     /// What the script reads with `read_config`.
     #[serde(default)]
     pub config: BTreeMap<String, ConfigValue>,
@@ -199,7 +203,9 @@ impl Settings {
         };
         let access = self.access();
         let config = self.config.clone();
-        Ok(Spec { limits, config, modules, access, ..Spec::new(name, role, script) })
+        let restricts_headers = self.restricted_headers;
+        let other = Spec::new(name, role, script);
+        Ok(Spec { limits, config, modules, access, restricts_headers, ..other })
     }
 
     fn access(&self) -> Access {

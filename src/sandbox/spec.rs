@@ -160,6 +160,8 @@ pub struct Spec {
     pub own_matcher: Option<OwnMatcher>,
     /// What the script of an input or output may reach of the world outside.
     pub access: Access,
+    /// Whether Logger, Hostname and Pid of what an input or output makes are always those given here.
+    pub restricts_headers: bool,
     /// Whether the lines that run are counted, for [`Sandbox::coverage`](super::Sandbox::coverage);
     /// calls take longer then.
     pub is_covered: bool,
@@ -193,6 +195,7 @@ impl Spec {
             now: EntryTime::default(),
             own_matcher: None,
             access: Access::default(),
+            restricts_headers: false,
             is_covered: false,
             stopping: Arc::default(),
         }

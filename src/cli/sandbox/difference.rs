@@ -36,8 +36,17 @@ fn of_one(sandbox: &SandboxStatus) -> String {
 fn only_one(version: &str, only: &Only) -> String {
     let Only { messages, alerts, samples } = only;
     let mut out = format!("  {version} alone made {messages} messages, {alerts} of them alerts\n");
+    // A timer may have made the same over and over.
+    let mut counted: Vec<(&str, u32)> = Vec::new();
     for sample in samples {
-        out.push_str(&format!("    {sample}\n"));
+        match counted.iter_mut().find(|(text, _)| text == sample) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((sample, 1)),
+        }
+    }
+    for (sample, count) in counted {
+        let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
+        out.push_str(&format!("    {sample}{times}\n"));
     }
     out
 }
@@ -59,9 +68,12 @@ mod tests {
     #[test]
     fn a_difference_names_both_versions_and_shows_samples() {
         let only_shadow =
-            Only { messages: 2, alerts: 1, samples: vec!["heka.sandbox-output too many".into()] };
+            Only { messages: 3, alerts: 1, samples: vec!["heka.sandbox-output too many".into()] };
+        let samples = ["x", "y", "x"].map(str::to_owned).to_vec();
+        let only_live = Only { messages: 3, alerts: 0, samples };
         let difference = Difference {
             same: 7,
+            only_live,
             only_shadow,
             ended: Some("it reached a limit".into()),
             ..Difference::default()
@@ -75,8 +87,9 @@ mod tests {
         }]);
         let expected = "count: 00112233 runs, aabbccdd is tried\n  \
             aabbccdd HAS ENDED: it reached a limit\n  both made the same 7 messages\n  \
-            00112233 alone made 0 messages, 0 of them alerts\n  \
-            aabbccdd alone made 2 messages, 1 of them alerts\n    \
+            00112233 alone made 3 messages, 0 of them alerts\n    \
+            x (2 times)\n    y\n  \
+            aabbccdd alone made 3 messages, 1 of them alerts\n    \
             heka.sandbox-output too many\n  \
             00112233 took 0.00s CPU and 0 B, injected 0 and set 0 aside\n  \
             aabbccdd took 0.00s CPU and 0 B, injected 0 and set 0 aside\n";

@@ -15,12 +15,7 @@ const STOPPING: &str = "inject_message() failed: the engine is stopping";
 
 /// Appends a message of an input to those that are to be handed over; its fields are in the scratch.
 pub(super) fn message(cx: &mut Context, parts: &Parts<'_>) -> Result<(), Complaint> {
-    let own = Parts {
-        logger: parts.logger.or(Some(cx.setting.name.as_bytes())),
-        hostname: parts.hostname.or(Some(cx.setting.hostname.as_bytes())),
-        pid: parts.pid.or(Some(cx.setting.pid)),
-        ..*parts
-    };
+    let own = parts.in_name_of(&cx.setting);
     let uuid = parts.uuid.unwrap_or_else(|| cx.uuids.make());
     let mut builder = cx.pending.batch.begin();
     own.write(&mut builder, uuid, parts.timestamp.unwrap_or_else(wall_clock_ns), b"");

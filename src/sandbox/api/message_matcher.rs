@@ -18,7 +18,7 @@ pub(super) const KIND: ObjectKind = ObjectKind {
     methods: &[(c"eval", eval)],
     metamethods: &[],
     load: |state| {
-        let matcher = Matcher::parse(std::str::from_utf8(state).ok()?).ok()?;
+        let matcher = Matcher::parse_lua(std::str::from_utf8(state).ok()?).ok()?;
         Some(Box::new(Condition { matcher }))
     },
 };
@@ -62,7 +62,7 @@ impl Object for Condition {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), String> {
         let source = std::str::from_utf8(state).map_err(|error| error.to_string())?;
-        self.matcher = Matcher::parse(source).map_err(|error| error.to_string())?;
+        self.matcher = Matcher::parse_lua(source).map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -71,7 +71,8 @@ impl Object for Condition {
     }
 }
 
-/// `create_message_matcher(expression)`; what is wrong with it is an error.
+/// `create_message_matcher(expression)`; what is wrong with it is an error. Text in quotes behind `=~` is a
+/// pattern of Lua, as Hindsight's scripts have it.
 pub(super) fn create_message_matcher<'a>(
     cx: &'a mut Context,
     args: Args<'a>,
@@ -81,7 +82,8 @@ pub(super) fn create_message_matcher<'a>(
     let source = source.ok().filter(|source| source.len() <= MAX_EXPRESSION);
     let source = source.ok_or_else(|| call.refused(1, "expression", "too long, or not UTF-8"))?;
     call.admit(Some(footprint_of(source)))?;
-    let matcher = Matcher::parse(source).map_err(|error| call.refused(1, "expression", error))?;
+    let matcher =
+        Matcher::parse_lua(source).map_err(|error| call.refused(1, "expression", error))?;
     cx.park(Box::new(Condition { matcher }));
     Ok(Answer::Parked)
 }

@@ -6,7 +6,6 @@ use crate::sandbox::arguments::Call;
 use crate::sandbox::context::Context;
 use crate::sandbox::context::wall_clock_ns;
 use crate::sandbox::message_table;
-use crate::sandbox::message_table::Parts;
 use crate::sandbox::raw::Answer;
 use crate::sandbox::raw::Args;
 use crate::sandbox::raw::Complaint;
@@ -26,12 +25,7 @@ pub(super) fn encode_message<'a>(
     let limit = cx.setting.limits.output;
     cx.scratch.clear();
     let parts = message_table::read((args, given), &mut cx.scratch, &mut cx.values, limit)?;
-    let own = Parts {
-        logger: parts.logger.or(Some(cx.setting.name.as_bytes())),
-        hostname: parts.hostname.or(Some(cx.setting.hostname.as_bytes())),
-        pid: parts.pid.or(Some(cx.setting.pid)),
-        ..parts
-    };
+    let own = parts.in_name_of(&cx.setting);
     let uuid = parts.uuid.unwrap_or_else(|| cx.uuids.make());
     let mut batch = Batch::new();
     let mut builder = batch.begin();

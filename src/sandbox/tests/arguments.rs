@@ -349,3 +349,31 @@ fn a_header_of_the_wrong_type_is_left_out() {
     assert_eq!(failures, Vec::<String>::new());
     assert_eq!(injected[0], "heka.sandbox.7: 1.5");
 }
+
+#[test]
+fn restricted_headers_are_those_of_the_section() {
+    let script = "local m = decode_message(encode_message({Logger = 'mine', Pid = 9, Type = 't'}))
+        error(m.Logger .. ' ' .. m.Pid .. ' ' .. m.Hostname .. ' ' .. m.Type, 0)";
+    for (restricts_headers, expected) in [(false, "mine 9 host t"), (true, "test 5 host t")] {
+        let mut spec = Spec { restricts_headers, pid: 5, ..filter(script) };
+        spec.role = Role::Output;
+        assert_eq!(Sandbox::load(&spec).unwrap_err().message, expected);
+    }
+}
+
+#[test]
+fn a_matcher_takes_patterns_of_lua() {
+    check(
+        "local matchers = {}
+         for i, text in ipairs({[[Payload =~ '^b%l+$']], [[Payload =~ '%d' || Type !~ 'ss']],
+             [[Payload =~ 'o.y'% ]], [[Fields[host] =~ 'web%d' && Payload =~ /^bo/]]}) do
+           matchers[i] = create_message_matcher(text)
+         end
+         function process_message()
+           for i, matcher in ipairs(matchers) do add_to_payload(matcher:eval(), ' ') end
+           inject_payload()
+           return 0
+         end",
+        &["true false false true "; 3],
+    );
+}
