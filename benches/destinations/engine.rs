@@ -69,7 +69,7 @@ impl Engine {
     /// Waits until an output has sent so many records.
     pub(crate) fn wait_until_sent(&mut self, output: &str, count: u64) -> anyhow::Result<()> {
         let admin = self.address("admin")?;
-        let row = format!("heka_output_sent_total{{output=\"{output}\"}} ");
+        let row = format!("heka_output_sent_total{{plugin=\"{output}\"}} ");
         self.wait_for("everything to be sent", |_| {
             let page = page(admin).ok()?;
             let sent = page.lines().find_map(|line| line.strip_prefix(&row))?;
