@@ -32,7 +32,7 @@ impl PidFile {
     ///
     /// # Errors
     /// As the system gives them.
-    pub(super) fn belongs_to(&self, user: Uid, group: Gid) -> std::io::Result<()> {
+    pub(super) fn give_to(&self, user: Uid, group: Gid) -> std::io::Result<()> {
         std::os::unix::fs::lchown(&self.0, Some(user.as_raw()), Some(group.as_raw()))
     }
 }

@@ -201,7 +201,7 @@ impl Node {
             datacenter: "",
             consistency: Consistency::One,
             timeout: self.settings.timeout,
-            tls: tls_wanted(self.settings.use_tls, self.settings.tls.as_ref())?,
+            tls: Tls::wanted(self.settings.use_tls, self.settings.tls.as_ref())?,
         };
         Ok(target.open().await?)
     }

@@ -6,8 +6,8 @@
 //! | `heka.plugin-back` | an output works again whose failure was told (6) |
 //!
 //! Logger is `hekad`; the fields are `plugin`, the name of the input or output, `family`, which is `input`,
-//! `decoder`, `encoder` or `output`, and `tried`, how often. One plugin tells of a failure once a minute at most, so that one which fails because of what is
-//! told here does not tell for ever.
+//! `decoder`, `encoder` or `output`, and `tried`, how often. One plugin tells of a failure once a minute at
+//! most, so that one which fails because of what is told here does not tell for ever.
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -19,11 +19,4 @@ impl Plan {
         }
         found
     }
-
-    /// The folders that the engine keeps its state in.
-    pub fn folders(&self) -> Vec<std::path::PathBuf> {
-        let base = self.engine.base_dir.clone();
-        let journal = base.join(&self.journal.path);
-        if journal.starts_with(&base) { vec![base] } else { vec![base, journal] }
-    }
 }

@@ -4,12 +4,10 @@
 //! there on they differ. Who keeps a position for somebody notes the run that it is of, and so
 //! finds out that it is not of this machine.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::versions;
 use crate::message::Uuids;
 
 /// The file in the engine's folder, a number a line.
@@ -22,8 +20,10 @@ pub(super) fn begin(folder: &Path) -> Arc<[u64]> {
     let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
     let before = text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok());
     let runs: Vec<u64> = std::iter::once(fresh()).chain(before).take(KEPT).collect();
-    if let Err(error) = write(folder, &runs) {
-        tracing::warn!(%error, "cannot note the number of this run");
+    let lines: String = runs.iter().map(|run| format!("{run:016x}\n")).collect();
+    if let Err(error) = versions::replace(&folder.join(FILE), lines.as_bytes()) {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "cannot note the number of this run");
     }
     runs.into()
 }
@@ -34,17 +34,6 @@ fn fresh() -> u64 {
     let (first, last) = id.split_at(8);
     let number = |half: &[u8]| half.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     (number(first) ^ number(last)).max(1)
-}
-
-fn write(folder: &Path, runs: &[u64]) -> std::io::Result<()> {
-    let lines: String = runs.iter().map(|run| format!("{run:016x}\n")).collect();
-    let aside = folder.join(format!("{FILE}.new"));
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(lines.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(aside, folder.join(FILE))?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -100,6 +100,26 @@ impl<'a> Call<'a> {
         self.args.number(self.slot(number)).ok_or_else(|| self.wrong(number, "number"))
     }
 
+    /// A number that may be left out.
+    pub(super) fn optional_number(&self, number: usize, default: f64) -> Result<f64, Complaint> {
+        if self.is_absent(number) { Ok(default) } else { self.number(number) }
+    }
+
+    /// What a word stands for, one of a few; another is refused as Lua 5.1 does it.
+    pub(super) fn one_of<T>(
+        &self,
+        (number, default): (usize, Option<&'static [u8]>),
+        find: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Complaint> {
+        let word = match default {
+            Some(default) => self.optional_text(number, default)?,
+            None => self.text(number)?,
+        };
+        find(word).ok_or_else(|| {
+            self.complaint(number, &format!("invalid option '{}'", String::from_utf8_lossy(word)))
+        })
+    }
+
     /// A whole number within a range; a fraction is cut off, as Lua 5.1 does.
     #[allow(clippy::cast_possible_truncation, reason = "such a cast saturates")]
     pub(super) fn whole(

@@ -34,7 +34,7 @@ struct Waited {
 /// each by its number and by itself, and `timeout` where there are none.
 pub(super) fn select<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("select", args);
-    let timeout = if call.is_absent(3) { -1.0 } else { call.number(3)? };
+    let timeout = call.optional_number(3, -1.0)?;
     let deadline =
         (timeout >= 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout.min(1e9)));
     let mut waited = Vec::new();

@@ -8,21 +8,18 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context;
 use heka::catalog::CATALOG;
 use heka::catalog::FEATURES;
 use heka::config;
-use heka::config::Config;
-use heka::config::Family;
 use heka::config::Problem;
-use heka::config::Surroundings;
-use heka::pipeline::Plan;
 use heka::plugin::Kind;
 use libtest_mimic::Trial;
 
 use crate::harness::Place;
+use crate::harness::catalog::all_problems;
+use crate::harness::catalog::surroundings;
 use crate::suite::test;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -36,33 +33,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn names<T: ?Sized>(kinds: &'static [Kind<T>]) -> Vec<&'static str> {
-    kinds.iter().map(|kind| kind.name).collect()
-}
-
-fn kinds(family: Family) -> Vec<&'static str> {
-    match family {
-        Family::Input => names(CATALOG.inputs),
-        Family::Splitter => names(CATALOG.splitters),
-        Family::Decoder => names(CATALOG.decoders),
-        Family::Filter => names(CATALOG.filters),
-        Family::Encoder => names(CATALOG.encoders),
-        Family::Output => names(CATALOG.outputs),
-    }
-}
-
-fn surroundings() -> Surroundings<'static> {
-    Surroundings { kinds: &kinds, variable: &|_| None }
-}
-
-/// All that is wrong with a configuration, the settings of its plugins included.
-fn all_problems((config, mut problems): (Option<Config>, Vec<Problem>)) -> Vec<Problem> {
-    if let Some(config) = config {
-        Plan::new(config, &CATALOG, Arc::default(), &mut problems);
-    }
-    problems
 }
 
 fn none(problems: &[Problem]) -> anyhow::Result<()> {

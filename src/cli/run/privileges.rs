@@ -21,12 +21,10 @@ use rustix::thread::CapabilitySet;
 use rustix::thread::CapabilitySets;
 
 use crate::cli::pid_file::PidFile;
-use crate::config::Hekad;
 use crate::net;
 use crate::net::Binding;
 use crate::net::Successor;
 use crate::pipeline::Plan;
-use crate::stdx::account::Account;
 use crate::stdx::capability;
 
 /// How deep the engine's folders are gone through.
@@ -53,15 +51,15 @@ pub(super) fn give_up(plan: &Plan, pid_file: Option<&PidFile>) -> anyhow::Result
     let name = &account.name;
     anyhow::ensure!(now.0.is_root(), "cannot become {name}: only root can, and this is {}", now.0);
     anyhow::ensure!(!account.id.is_root(), "`user` is root: leave it out, or name another");
-    let c_name = std::ffi::CString::new(account.name.as_str())?;
-    let groups = nix::unistd::getgrouplist(&c_name, group).context("cannot find its groups")?;
+    let known_as = std::ffi::CString::new(account.name.as_str())?;
+    let groups = nix::unistd::getgrouplist(&known_as, group).context("cannot find its groups")?;
     let successor = Successor { user: account.id, group, groups };
     for folder in plan.folders() {
         hand_over(&folder, &successor)
             .with_context(|| format!("cannot give {} to {name}", folder.display()))?;
     }
     if let Some(file) = pid_file {
-        file.belongs_to(account.id, group).context("cannot give the pid file away")?;
+        file.give_to(account.id, group).context("cannot give the pid file away")?;
     }
     let mut held = Vec::new();
     for (section, binding) in bindings(plan).into_iter().filter(|(_, at)| at.is_roots(&successor)) {
@@ -74,7 +72,8 @@ pub(super) fn give_up(plan: &Plan, pid_file: Option<&PidFile>) -> anyhow::Result
             }
         }
     }
-    become_account(account, &successor, hekad).with_context(|| format!("cannot become {name}"))?;
+    become_account(&successor, hekad.keep_capabilities)
+        .with_context(|| format!("cannot become {name}"))?;
     let kept = capability::names(hekad.keep_capabilities).join(" ");
     tracing::info!(user = name, sockets = held.join(" "), kept, "privileges are dropped");
     Ok(())
@@ -113,17 +112,15 @@ fn bindings(plan: &Plan) -> Vec<(String, Binding)> {
     all
 }
 
-fn become_account(account: &Account, to: &Successor, hekad: &Hekad) -> anyhow::Result<()> {
+fn become_account(to: &Successor, kept: CapabilitySet) -> anyhow::Result<()> {
     // A thread that runs already would keep its capabilities.
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     anyhow::ensure!(threads == 1, "{threads} threads run already");
-    let name = std::ffi::CString::new(account.name.as_str())?;
     rustix::thread::set_keep_capabilities(true)?;
-    nix::unistd::initgroups(&name, to.group).context("its groups")?;
+    nix::unistd::setgroups(&to.groups).context("its groups")?;
     nix::unistd::setresgid(to.group, to.group, to.group).context("its group")?;
     nix::unistd::setresuid(to.user, to.user, to.user).context("its user")?;
     rustix::thread::set_keep_capabilities(false)?;
-    let kept = hekad.keep_capabilities;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, sets)

@@ -110,7 +110,7 @@ impl Agents {
 
     /// Notes the run of an agent that has come; tells whether that is of another machine, which has
     /// the same name and the same journal: it had come before, and a later one since.
-    pub(super) fn is_twin(&self, source: &Source, run: u64) -> bool {
+    pub(super) fn note_run(&self, source: &Source, run: u64) -> bool {
         let mut known = self.lock();
         let Some(agent) = known.get_mut(source).filter(|_| run != 0) else { return false };
         if agent.runs.contains(&run) {
@@ -282,7 +282,7 @@ mod tests {
         let agents = Arc::new(Agents::known(&cx));
         let agent = source(&cx, "shop-1", 1);
         let check = |run, expected| {
-            assert_eq!(agents.is_twin(&agent, run), expected, "{run}");
+            assert_eq!(agents.note_run(&agent, run), expected, "{run}");
         };
         // Nobody has come yet.
         check(1, false);

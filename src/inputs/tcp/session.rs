@@ -173,7 +173,8 @@ impl Session {
         let hello = tokio::time::timeout(HELLO, hello(&mut line.exchange)).await;
         let hello = hello.context("the agent did not introduce itself in time")??;
         let mut source = reports::source(cx, &hello.name, &hello.stream, hello.journal);
-        if agents.is_twin(&source, hello.run) {
+        let is_twin = agents.note_run(&source, hello.run);
+        if is_twin {
             source = reports::twin(&source, hello.run);
             if !agents.knows(&source) {
                 tracing::warn!(input = &*cx.name, agent = &*source, "two machines are one agent");
@@ -181,7 +182,8 @@ impl Session {
             }
         }
         let seat = agents.sit(&source).await?;
-        agents.is_twin(&source, hello.run);
+        // Of one that was not known before.
+        agents.note_run(&source, hello.run);
         if agents.hear(&source) {
             reports::inject(cx, &source, Report::Heard).await?;
         }

@@ -171,7 +171,7 @@ impl Settings {
     /// When the settings of TLS do not work.
     pub(super) fn target(&self) -> anyhow::Result<Target<'_>> {
         Ok(Target {
-            tls: tls_wanted(self.use_tls, self.tls.as_ref())?,
+            tls: Tls::wanted(self.use_tls, self.tls.as_ref())?,
             nodes: &self.nodes,
             only_these: false,
             username: &self.username,

@@ -132,21 +132,6 @@ fn column(call: &Call<'_>, number: usize, columns: usize) -> Result<usize, Compl
     }
 }
 
-/// What a word stands for, one of a few; another is refused as Lua 5.1 does it.
-fn one_of<T>(
-    call: &Call<'_>,
-    (number, default): (usize, Option<&'static [u8]>),
-    find: impl Fn(&[u8]) -> Option<T>,
-) -> Result<T, Complaint> {
-    let word = match default {
-        Some(default) => call.optional_text(number, default)?,
-        None => call.text(number)?,
-    };
-    find(word).ok_or_else(|| {
-        call.complaint(number, &format!("invalid option '{}'", String::from_utf8_lossy(word)))
-    })
-}
-
 fn or_nil<'a>(value: Option<f64>) -> Answer<'a> {
     value.map_or(Answer::Nil, Answer::Number)
 }
@@ -193,7 +178,7 @@ fn set_header<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Comp
     let column = column(&call, 1, buffer.configuration().1)?;
     let name = call.text(2)?;
     let unit = call.optional_text(3, b"count")?;
-    let aggregation = one_of(&call, (4, Some(b"sum")), Aggregation::named)?;
+    let aggregation = call.one_of((4, Some(b"sum")), Aggregation::named)?;
     buffer.set_header(column, name, unit, aggregation);
     Ok(Answer::Number((column + 1) as f64))
 }
@@ -216,7 +201,7 @@ fn get_header<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Com
 fn compute<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("compute", args);
     let buffer = call.this::<CircularBuffer>()?;
-    let function = one_of(&call, (1, None), Function::named)?;
+    let function = call.one_of((1, None), Function::named)?;
     let column = column(&call, 2, buffer.configuration().1)?;
     let (start, end) = (call.optional_time(3)?, call.optional_time(4)?);
     if let (Some(start), Some(end)) = (start, end)
@@ -260,7 +245,7 @@ fn current_time<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Co
 /// `cb:format("cbuf" or "cbufd")` → cb.
 fn format<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("format", args);
-    let format = one_of(&call, (1, None), |name| match name {
+    let format = call.one_of((1, None), |name| match name {
         b"cbuf" => Some(Format::Full),
         b"cbufd" => Some(Format::Changes),
         _ => None,
@@ -344,7 +329,7 @@ fn annotate<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compla
     let call = Call::method("annotate", args);
     let mut buffer = call.this::<CircularBuffer>()?;
     let column = column(&call, 2, buffer.configuration().1)?;
-    let importance = one_of(&call, (3, None), |name| match name {
+    let importance = call.one_of((3, None), |name| match name {
         b"info" => Some(Importance::Info),
         b"alert" => Some(Importance::Alert),
         _ => None,

@@ -1,6 +1,7 @@
 //! `cjson`: JSON to Lua values and back.
 //!
-//! What is decoded may take half of the script's memory, what is encoded the output limit. A null is dropped unless `decode_null(true)` asks for `cjson.null`.
+//! What is decoded may take half of the script's memory, what is encoded the output limit. A null is
+//! dropped unless `decode_null(true)` asks for `cjson.null`.
 
 use std::ops::RangeInclusive;
 
@@ -91,15 +92,14 @@ fn encode_invalid_numbers<'a>(
         Value::Nil => {}
         Value::Bool(true) => *invalid = Invalid::Written,
         Value::Bool(false) => *invalid = Invalid::Refused,
-        _ => match call.text(1)? {
-            b"on" => *invalid = Invalid::Written,
-            b"off" => *invalid = Invalid::Refused,
-            b"null" => *invalid = Invalid::Null,
-            other => {
-                let other = String::from_utf8_lossy(other);
-                return Err(call.complaint(1, &format!("invalid option '{other}'")));
-            }
-        },
+        _ => {
+            *invalid = call.one_of((1, None), |word| match word {
+                b"on" => Some(Invalid::Written),
+                b"off" => Some(Invalid::Refused),
+                b"null" => Some(Invalid::Null),
+                _ => None,
+            })?;
+        }
     }
     Ok(match invalid {
         Invalid::Refused => Answer::Bool(false),

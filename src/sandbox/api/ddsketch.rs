@@ -73,7 +73,7 @@ impl Object for DdSketch {
 /// `ddsketch.new([accuracy])`: quantiles are right to this part, 0.01 where left out.
 fn new<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("new", args);
-    let accuracy = if call.is_absent(1) { 0.01 } else { call.number(1)? };
+    let accuracy = call.optional_number(1, 0.01)?;
     if !(0.0001..=0.5).contains(&accuracy) {
         return Err(call.refused(1, "accuracy", "number from 0.0001 to 0.5 expected"));
     }

@@ -119,7 +119,7 @@ fn path<'a>(call: &Call<'a>, number: usize) -> Result<&'a Path, Complaint> {
 fn open<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("open", args);
     let path = path(&call, 1)?;
-    let mode = if call.is_absent(2) { b"r" } else { call.text(2)? };
+    let mode = call.optional_text(2, b"r")?;
     let mut options = OpenOptions::new();
     match mode.strip_suffix(b"b").unwrap_or(mode) {
         b"r" => options.read(true),
@@ -404,7 +404,7 @@ fn put<'a>(
 /// `file:seek([whence[, offset]])` → the place.
 fn seek<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("seek", args);
-    let whence = if call.is_absent(1) { b"cur" } else { call.text(1)? };
+    let whence = call.optional_text(1, b"cur")?;
     let offset = call.optional_whole(2, "offset", i64::MIN..=i64::MAX, 0)?;
     let file = call.this::<LuaFile>()?.clone();
     let mut this = file.lock();

@@ -72,7 +72,7 @@ pub(super) fn date<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>
     let format = format.strip_prefix(b"!").unwrap_or(format);
     let format = std::str::from_utf8(format).ok().filter(|format| format.len() <= MAX_DATE);
     let format = format.ok_or(WRONG_FORMAT)?;
-    let seconds = if args.is_absent(2) { time::seconds(cx.time_ns()) } else { call.number(2)? };
+    let seconds = call.optional_number(2, time::seconds(cx.time_ns()))?;
     let Some(moment) = time::of_seconds(seconds) else { return Ok(Answer::Nil) };
     if format.starts_with("*t") {
         let tape = &mut cx.tape;
@@ -121,8 +121,7 @@ pub(super) fn clock<'a>(cx: &'a mut Context, _: Args<'a>) -> Result<Answer<'a>, 
 /// `os.difftime(later, earlier)` → seconds between them.
 pub(super) fn difftime<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::function("difftime", args);
-    let (later, earlier) = (call.number(1)?, if call.is_absent(2) { 0.0 } else { call.number(2)? });
-    Ok(Answer::Number(later - earlier))
+    Ok(Answer::Number(call.number(1)? - call.optional_number(2, 0.0)?))
 }
 
 /// `print(...)` writes to the log of the host.

@@ -339,7 +339,7 @@ fn receive<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Compla
             Wanted::Bytes(usize::try_from(count).unwrap_or(0))
         }
     };
-    let prefix = if call.is_absent(2) { &b""[..] } else { call.text(2)? };
+    let prefix = call.optional_text(2, b"")?;
     let mut this = call.this::<LuaSocket>()?;
     let Some(why) = read_until(cx, &args, &mut this, &wanted, prefix)? else {
         return Ok(Answer::Text(&cx.scratch));
@@ -425,7 +425,7 @@ fn sendto<'a>(cx: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complai
 /// `socket:settimeout(seconds)`: nil or below zero waits as long as it takes.
 fn settimeout<'a>(_: &'a mut Context, args: Args<'a>) -> Result<Answer<'a>, Complaint> {
     let call = Call::method("settimeout", args);
-    let seconds = if call.is_absent(1) { -1.0 } else { call.number(1)? };
+    let seconds = call.optional_number(1, -1.0)?;
     let timeout = (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e9)));
     call.this::<LuaSocket>()?.timeout = timeout;
     Ok(Answer::Number(1.0))

@@ -64,12 +64,28 @@ impl<'a> Table<'a> {
         place: Place,
         visit: impl FnOnce(Value<'a>, Value<'a>) -> R,
     ) -> Option<(R, Place)> {
+        let height = self.height();
+        let (key, value, next) = self.pair(place)?;
+        let result = visit(key, value);
+        self.go_back(height);
+        Some((result, next))
+    }
+
+    /// The pair that follows `place`, as [`visit`](Self::visit) gives it, which stays on the stack until it
+    /// goes back to where it was: for reading tables in tables without a stack of the host.
+    pub(in crate::sandbox) fn open(&self, place: Place) -> Option<(Value<'a>, Value<'a>)> {
+        self.pair(place).map(|(key, value, _)| (key, value))
+    }
+
+    /// Puts the pair that follows `place` on the stack, and says where it is.
+    #[inline]
+    fn pair(&self, place: Place) -> Option<(Value<'a>, Value<'a>, Place)> {
         if self.room < 2 {
             return None;
         }
         // SAFETY: there is a table at the slot and room for two values; what they hold is held by
         // the table too, which does not change during the call, so texts outlive the pops. Tables
-        // found inside are only used within `visit`, see `each`.
+        // found inside are only used until the caller goes back.
         unsafe {
             let top = ffi::lua_gettop(self.state);
             let next = ffi::lua_rawiter(self.state, self.slot, place.0);
@@ -77,27 +93,7 @@ impl<'a> Table<'a> {
                 return None;
             }
             let key = args::value_at(self.state, top + 1, self.room - 2);
-            let value = args::value_at(self.state, top + 2, self.room - 2);
-            let result = visit(key, value);
-            ffi::lua_settop(self.state, top);
-            Some((result, Place(next)))
-        }
-    }
-
-    /// The pair that follows `place`, as [`visit`](Self::visit) gives it, which stays on the stack until it
-    /// goes back to where it was: for reading tables in tables without a stack of the host.
-    pub(in crate::sandbox) fn open(&self, place: Place) -> Option<(Value<'a>, Value<'a>)> {
-        if self.room < 2 {
-            return None;
-        }
-        // SAFETY: as in `visit`; the caller goes back before the tables above are read on.
-        unsafe {
-            let top = ffi::lua_gettop(self.state);
-            if ffi::lua_rawiter(self.state, self.slot, place.0) < 0 {
-                return None;
-            }
-            let key = args::value_at(self.state, top + 1, self.room - 2);
-            Some((key, args::value_at(self.state, top + 2, self.room - 2)))
+            Some((key, args::value_at(self.state, top + 2, self.room - 2), Place(next)))
         }
     }
 
@@ -107,7 +103,8 @@ impl<'a> Table<'a> {
             return None;
         }
         let index = c_int::try_from(index).ok()?;
-        // SAFETY: as in `item`; the caller goes back before the tables above are read on.
+        // SAFETY: there is a table at the slot and room for the value; the caller goes back before the
+        // tables above are read on.
         unsafe {
             let top = ffi::lua_gettop(self.state);
             ffi::lua_rawgeti_(self.state, self.slot, index);
@@ -146,18 +143,9 @@ impl<'a> Table<'a> {
         index: usize,
         visit: impl FnOnce(Value<'a>) -> R,
     ) -> Option<R> {
-        if self.room < 1 {
-            return None;
-        }
-        let index = c_int::try_from(index).ok()?;
-        // SAFETY: there is a table at the slot and room for the value.
-        unsafe {
-            let top = ffi::lua_gettop(self.state);
-            ffi::lua_rawgeti_(self.state, self.slot, index);
-            let value = args::value_at(self.state, top + 1, self.room - 1);
-            let result = visit(value);
-            ffi::lua_settop(self.state, top);
-            Some(result)
-        }
+        let height = self.height();
+        let result = visit(self.open_item(index)?);
+        self.go_back(height);
+        Some(result)
     }
 }

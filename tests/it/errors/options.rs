@@ -2,19 +2,17 @@
 //! says what it wants.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use anyhow::Context;
 use heka::catalog::CATALOG;
 use heka::config;
-use heka::config::Family;
-use heka::config::Surroundings;
-use heka::pipeline::Plan;
 use heka::plugin::Kind;
 use libtest_mimic::Trial;
 use toml::Table;
 use toml::Value;
 
+use crate::harness::catalog::all_problems;
+use crate::harness::catalog::surroundings;
 use crate::suite::test;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -32,14 +30,14 @@ const REMEDIES: [&str; 8] =
 struct Known {
     name: &'static str,
     example: &'static str,
-    options: Vec<(String, serde_json::Value)>,
+    options: Vec<String>,
 }
 
 fn known<T: ?Sized>(kinds: &'static [Kind<T>]) -> Vec<Known> {
     let options = |kind: &Kind<T>| {
         let schema = (kind.schema)().to_value();
-        let properties = schema.get("properties").and_then(|it| it.as_object()).cloned();
-        properties.unwrap_or_default().into_iter().collect()
+        let properties = schema.get("properties").and_then(|it| it.as_object());
+        properties.into_iter().flatten().map(|(name, _)| name.clone()).collect()
     };
     kinds
         .iter()
@@ -61,21 +59,6 @@ fn all() -> Vec<Known> {
     .collect()
 }
 
-fn names<T: ?Sized>(kinds: &'static [Kind<T>]) -> Vec<&'static str> {
-    kinds.iter().map(|kind| kind.name).collect()
-}
-
-fn kinds(family: Family) -> Vec<&'static str> {
-    match family {
-        Family::Input => names(CATALOG.inputs),
-        Family::Splitter => names(CATALOG.splitters),
-        Family::Decoder => names(CATALOG.decoders),
-        Family::Filter => names(CATALOG.filters),
-        Family::Encoder => names(CATALOG.encoders),
-        Family::Output => names(CATALOG.outputs),
-    }
-}
-
 /// What is said of the example of a kind, with one option set so.
 fn told(kind: &Known, option: &str, value: Value) -> anyhow::Result<String> {
     let mut table: Table = kind.example.parse()?;
@@ -88,19 +71,19 @@ fn told(kind: &Known, option: &str, value: Value) -> anyhow::Result<String> {
     let section = table.get_mut(&name).and_then(Value::as_table_mut).context("no section")?;
     section.insert(option.to_owned(), value);
     let text = toml::to_string(&table)?;
-    let surroundings = Surroundings { kinds: &kinds, variable: &|_| None };
-    let (config, mut problems) = config::parse(kind.name, &text, &surroundings);
-    if let Some(config) = config {
-        Plan::new(config, &CATALOG, Arc::default(), &mut problems);
-    }
+    let problems = all_problems(config::parse(kind.name, &text, &surroundings()));
     Ok(config::render_all(&problems, false))
+}
+
+fn is_helped(said: &str) -> bool {
+    REMEDIES.iter().any(|remedy| said.contains(remedy))
 }
 
 fn every_option() -> anyhow::Result<()> {
     let mut wrong = String::new();
     let mut count = 0;
     for kind in all() {
-        for (option, _) in &kind.options {
+        for option in &kind.options {
             // A date is what no option takes; where any names may stand, it is read as one.
             let date: toml::value::Datetime = "1979-05-27T07:32:00Z".parse()?;
             let mut said = told(&kind, option, Value::Datetime(date))?;
@@ -108,12 +91,10 @@ fn every_option() -> anyhow::Result<()> {
                 said = told(&kind, option, Value::Integer(1979))?;
             }
             count += 1;
-            let told = said;
             let line = format!("{option} = 1979");
-            let is_shown = told.contains(&line) || told.contains(&format!("`{option}`"));
-            let is_helped = REMEDIES.iter().any(|remedy| told.contains(remedy));
-            if !is_shown || !is_helped {
-                writeln!(wrong, "{} {option}:\n{told}", kind.name)?;
+            let is_shown = said.contains(&line) || said.contains(&format!("`{option}`"));
+            if !is_shown || !is_helped(&said) {
+                writeln!(wrong, "{} {option}:\n{said}", kind.name)?;
             }
         }
     }
@@ -125,12 +106,9 @@ fn every_option() -> anyhow::Result<()> {
 fn unknown_options() -> anyhow::Result<()> {
     let mut wrong = String::new();
     for kind in all() {
-        let told = told(&kind, "adress_of_it", Value::from("x"))?;
-        let is_shown = told.contains("`adress_of_it`");
-        let is_helped = REMEDIES.iter().any(|remedy| told.contains(remedy));
-        // Sections of scripts take what they are given.
-        if !is_shown || !is_helped {
-            writeln!(wrong, "{}:\n{told}", kind.name)?;
+        let said = told(&kind, "adress_of_it", Value::from("x"))?;
+        if !said.contains("`adress_of_it`") || !is_helped(&said) {
+            writeln!(wrong, "{}:\n{said}", kind.name)?;
         }
     }
     anyhow::ensure!(wrong.is_empty(), "{wrong}");

@@ -10,6 +10,7 @@
 
 pub(crate) mod carbon;
 pub(crate) mod cassandra;
+pub(crate) mod catalog;
 pub(crate) mod http;
 pub(crate) mod moments;
 mod output;
