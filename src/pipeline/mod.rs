@@ -6,7 +6,7 @@
 //! | `inputs`, `decode` | inputs are tasks; decode threads split, decode and append |
 //! | `analysis` | analysis threads run filters over the journal |
 //! | `delivery` | a delivery thread encodes for the outputs, which are tasks |
-//! | `listening` | where plugins are going to listen |
+//! | `footprint` | where plugins are going to listen, and the folders of the engine |
 //! | `memory` | the budget of memory |
 //! | `runs` | this run of the engine, and those before |
 //! | `routing` | the index of all matchers |
@@ -24,8 +24,8 @@ mod counters;
 mod decode;
 mod delivery;
 mod failures;
+mod footprint;
 mod inputs;
-mod listening;
 mod memory;
 mod parts;
 mod plan;

@@ -240,13 +240,6 @@ impl Plan {
             None => problem,
         });
     }
-
-    /// The folders that the engine keeps its state in.
-    pub fn folders(&self) -> Vec<PathBuf> {
-        let base = self.engine.base_dir.clone();
-        let journal = base.join(&self.journal.path);
-        if journal.starts_with(&base) { vec![base] } else { vec![base, journal] }
-    }
 }
 
 /// A plan on its way.

@@ -1,4 +1,6 @@
-//! Where the plugins of a plan are going to listen.
+//! What a plan takes of the machine: where its plugins are going to listen, and folders.
+
+use std::path::PathBuf;
 
 use super::Plan;
 use super::make;
@@ -18,5 +20,12 @@ impl Plan {
             found.extend(at.map(|at| (output.section.name.clone(), at)));
         }
         found
+    }
+
+    /// The folders that the engine keeps its state in.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let base = self.engine.base_dir.clone();
+        let journal = base.join(&self.journal.path);
+        if journal.starts_with(&base) { vec![base] } else { vec![base, journal] }
     }
 }
